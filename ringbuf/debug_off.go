@@ -1,0 +1,5 @@
+//go:build !ringbufdebug
+
+package ringbuf
+
+const debug = false
