@@ -1,0 +1,78 @@
+# One verb per habit; `make help` lists them. Building and running need nothing but Go.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS  := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+TEST_P       ?= 2
+FUZZTIME     ?= 10s
+STRESS_COUNT ?= 20
+BENCH        ?= .
+BENCHTIME    ?= 1s
+BENCHCOUNT   ?= 6
+BASELINE     ?= bench/baseline.txt
+
+# The tests with real players keep time: nothing else may run beside them.
+UNIT = $$(go list ./... | grep -v '/internal/e2e')
+
+.PHONY: help build run test race stress fuzz bench bench-short benchcmp lint check e2e testcard clean
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+
+build: ## all programs into bin/
+	@mkdir -p bin
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+run: ## build, then serve the live test card on port 8086
+	@mkdir -p bin
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/stream-pump
+	exec bin/stream-pump demo
+
+test: ## every test with the race detector, real players included (installs them when root)
+	scripts/install-test-deps
+	go test -race -timeout 10m -p $(TEST_P) $(UNIT)
+	go test -race -timeout 15m ./internal/e2e/...
+
+race: ## the tests without real programs, quick, with the race detector
+	go test -race -short -timeout 5m $(UNIT)
+
+stress: ## the stress tests, STRESS_COUNT times each
+	go test -race -run Stress -count $(STRESS_COUNT) -timeout 30m $(UNIT)
+
+fuzz: ## every fuzz target for FUZZTIME
+	scripts/fuzz $(FUZZTIME)
+
+bench: ## the benchmarks, BENCHCOUNT times, into bench/out/bench.txt
+	@mkdir -p bench/out
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(BENCHCOUNT) -timeout 60m ./bench/... | tee bench/out/bench.txt
+
+bench-short: ## each benchmark briefly, table in bench/out/short-table.txt
+	@mkdir -p bench/out
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime 200ms -count 1 -timeout 10m ./bench/... | tee bench/out/short.txt
+	go tool benchstat bench/out/short.txt | tee bench/out/short-table.txt
+
+benchcmp: bench ## the benchmarks against the committed baseline
+	go tool benchstat $(BASELINE) bench/out/bench.txt | tee bench/out/compare.txt
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l .); [[ -z $$unformatted ]] || { echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+check: lint race ## what to run before a commit
+
+e2e: ## the tests with real players and servers only
+	scripts/install-test-deps
+	go test -race -v -count 1 -timeout 15m ./internal/e2e/...
+
+testcard: ## make the embedded test card anew
+	scripts/make-testcard
+
+clean: ## remove what the other verbs made
+	rm -rf bin dist bench/out
