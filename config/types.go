@@ -1,0 +1,214 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Types of streams.
+const (
+	TypePull     = "mmsh_pull"
+	TypePush     = "mmsh_push"
+	TypeFileLoop = "file_loop"
+	TypeTestCard = "test_card"
+)
+
+// Ways of writing to viewers.
+const (
+	EgressAuto   = "auto" // io_uring where the kernel has it, else writev
+	EgressURing  = "io_uring"
+	EgressWritev = "writev"
+)
+
+// Duration is a time.Duration that is spelled "200ms", "30s", "1m30s" or as a
+// plain number of seconds.
+type Duration time.Duration
+
+// D returns d as a time.Duration.
+func (d Duration) D() time.Duration { return time.Duration(d) }
+
+// Size is a number of bytes, spelled 65536, "512KiB", "64MiB" or "1G" (powers of
+// 1000 without the i).
+type Size int64
+
+// Bandwidth is a number of bits per second, spelled 300000, "300k", "1M" or
+// "1.5Gbit/s" (powers of 1000). 0 means no limit where it is a limit.
+type Bandwidth int64
+
+// Config is one whole configuration of stream-pump. Every field has its value:
+// the file's, the environment's or the default. It is not changed after Parse.
+type Config struct {
+	// The public port.
+	Port    int      `yaml:"port"`   // used when Listen is empty
+	Listen  []string `yaml:"listen"` // host:port, instead of Port
+	SSL     bool     `yaml:"ssl"`
+	SSLPort int      `yaml:"ssl_port"`
+	SSLKey  string   `yaml:"ssl_key"`  // file, relative to the configuration
+	SSLCert string   `yaml:"ssl_cert"` // file, relative to the configuration
+
+	Redirect404To string `yaml:"redirect_404_to"` // empty: answer 404
+
+	// The proxy for pulling.
+	UseHTTPProxy              bool   `yaml:"use_http_proxy"`
+	HTTPProxyHost             string `yaml:"http_proxy_host"`
+	HTTPProxyPort             int    `yaml:"http_proxy_port"`
+	UseProxyForLocalAddresses bool   `yaml:"use_proxy_for_local_addresses"`
+
+	Admin   Admin   `yaml:"admin"`
+	Log     Log     `yaml:"log"`
+	Limits  Limits  `yaml:"limits"`
+	Pulse   Pulse   `yaml:"pulse"`
+	Burst   Burst   `yaml:"burst"`
+	Lag     Lag     `yaml:"lag"`
+	Stall   Stall   `yaml:"stall"`
+	Ring    Ring    `yaml:"ring"`
+	Request Request `yaml:"request"`
+	Push    Push    `yaml:"push"`
+	Pull    Pull    `yaml:"pull"`
+	Drain   Drain   `yaml:"drain"`
+
+	Hold       Duration `yaml:"hold"`        // viewers wait this long for a lost source
+	Egress     string   `yaml:"egress"`      // auto, io_uring or writev
+	EventLoops int      `yaml:"event_loops"` // 0: one per processor
+
+	Streams []Stream `yaml:"streams"`
+
+	// Dir is the folder of the file; relative paths were joined to it.
+	Dir string `yaml:"-"`
+}
+
+// Admin is the port for operators. An empty Listen turns it off.
+type Admin struct {
+	Listen string         `yaml:"listen"` // host:port
+	Allow  []netip.Prefix `yaml:"allow"`  // empty: anyone who reaches Listen
+}
+
+// Log is what goes to standard error.
+type Log struct {
+	Format string `yaml:"format"` // auto, text or json
+	Level  string `yaml:"level"`  // debug, info, warn or error
+}
+
+// Limits admit viewers; 0 is no limit.
+type Limits struct {
+	Viewers           int       `yaml:"viewers"`
+	ViewersPerAddress int       `yaml:"viewers_per_address"`
+	Bandwidth         Bandwidth `yaml:"bandwidth"`
+	Connections       int       `yaml:"connections"`
+}
+
+// Pulse is the time between two flushes: short when idle, stretched under load.
+type Pulse struct {
+	Min Duration `yaml:"min"`
+	Max Duration `yaml:"max"`
+}
+
+// Burst is what a joining viewer gets at once.
+type Burst struct {
+	Max       Duration  `yaml:"max"`       // media time
+	Bandwidth Bandwidth `yaml:"bandwidth"` // for all joins together; 0: no limit
+}
+
+// Lag is how far a viewer may fall behind before it jumps to a key frame.
+type Lag struct {
+	Max Duration `yaml:"max"`
+}
+
+// Stall is when a viewer that takes no byte is let go.
+type Stall struct {
+	Timeout Duration `yaml:"timeout"`
+}
+
+// Ring bounds what is kept of each stream; the first bound reached counts.
+type Ring struct {
+	Packets  int      `yaml:"packets"`
+	Bytes    Size     `yaml:"bytes"`
+	Duration Duration `yaml:"duration"`
+}
+
+// Request bounds how long a client may take to ask.
+type Request struct {
+	HeadTimeout Duration `yaml:"head_timeout"`
+	IdleTimeout Duration `yaml:"idle_timeout"`
+}
+
+// Push bounds how long an encoder may be silent.
+type Push struct {
+	IdleTimeout    Duration `yaml:"idle_timeout"`
+	SessionTimeout Duration `yaml:"session_timeout"`
+}
+
+// Pull bounds how long a source may be silent and how it is asked again.
+type Pull struct {
+	Timeout Duration `yaml:"timeout"`
+	Backoff Backoff  `yaml:"backoff"`
+}
+
+// Backoff is the wait between two attempts, growing from Min to Max.
+type Backoff struct {
+	Min Duration `yaml:"min"`
+	Max Duration `yaml:"max"`
+}
+
+// Drain bounds how long the end may take.
+type Drain struct {
+	Timeout Duration `yaml:"timeout"`
+}
+
+// Stream is one stream.
+type Stream struct {
+	Name    string `yaml:"name"`
+	Enabled bool   `yaml:"enabled"`
+	Type    string `yaml:"type"` // one of the Type constants
+	Path    string `yaml:"path"` // [A-Za-z0-9_-]+, as written; matched in any case
+
+	// SourceOptions is the one source of the 2011 spelling; Sources are tried in
+	// order. AllSources joins them.
+	SourceOptions *Source  `yaml:"source_options"`
+	Sources       []Source `yaml:"sources"`
+
+	File string `yaml:"file"` // of a file_loop
+
+	ReturnAfter Duration     `yaml:"return_after"` // better source good this long: go back; 0: never
+	Hold        *Duration    `yaml:"hold"`         // nil: as the pump's
+	Takeover    bool         `yaml:"takeover"`     // a new push replaces the running one
+	Proxy       *bool        `yaml:"proxy"`        // nil: use_http_proxy decides
+	Publish     Publish      `yaml:"publish"`
+	Limits      StreamLimits `yaml:"limits"`
+	Lag         StreamLag    `yaml:"lag"`
+	Burst       StreamBurst  `yaml:"burst"`
+}
+
+// Source is where a stream comes from: a URL, or a host with port and path.
+type Source struct {
+	Type     string `yaml:"type"` // empty: as the stream's
+	URL      string `yaml:"url"`
+	Host     string `yaml:"host"`
+	Port     int    `yaml:"port"` // default 80
+	Path     string `yaml:"path"` // default /
+	User     string `yaml:"user"`
+	Password string `yaml:"password"`
+	File     string `yaml:"file"`
+}
+
+// Publish is who may push; an empty User lets anyone.
+type Publish struct {
+	User       string `yaml:"user"`
+	Password   string `yaml:"password"`
+	AllowBasic bool   `yaml:"allow_basic"` // also without TLS
+}
+
+// StreamLimits admit viewers to one stream; 0 is no limit of its own.
+type StreamLimits struct {
+	Viewers int `yaml:"viewers"`
+}
+
+// StreamLag overrides Lag; nil fields do not.
+type StreamLag struct {
+	Max *Duration `yaml:"max"`
+}
+
+// StreamBurst overrides Burst; nil fields do not.
+type StreamBurst struct {
+	Max *Duration `yaml:"max"`
+}
