@@ -14,6 +14,9 @@ func (d *Decoder) collect(n int) (Event, error) {
 	if n == 0 {
 		return Event{}, d.errorf(ErrSize, "$%c with an empty header", d.frame.Type)
 	}
+	if !d.collecting {
+		d.first = d.ev.LocationID
+	}
 	d.header = append(d.header, make([]byte, n)...)
 	d.await(atHeader, d.header[held:])
 	return Event{}, nil
@@ -27,6 +30,7 @@ func (d *Decoder) headerPart() (Event, error) {
 		return Event{}, nil
 	}
 	d.ev.Header, d.header = d.header, nil
+	d.ev.LocationID = d.first
 	d.seen, d.changing, d.located = true, false, false
 	if d.frame.Type == TypeChange {
 		d.counters.Changes++

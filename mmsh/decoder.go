@@ -45,6 +45,7 @@ type Decoder struct {
 	frame  FrameHead
 	ev     Event
 	header []byte // collected so far
+	first  uint32 // LocationID of the header's first fragment
 	offset int64  // body bytes before the packet at hand
 	taken  int64  // body bytes handed to or left to the caller so far
 
@@ -182,9 +183,6 @@ func (d *Decoder) frameHead() (Event, error) {
 	if f.B {
 		d.counters.BBits++
 	}
-	if d.collecting && f.Type != TypeHeader {
-		return Event{}, d.errorf(ErrOrder, "$%c inside a header of several packets", f.Type)
-	}
 	return d.dispatch()
 }
 
@@ -192,12 +190,18 @@ func (d *Decoder) dispatch() (Event, error) {
 	length := d.frame.Length
 	switch d.frame.Type {
 	case TypeHeader, TypeData:
+		if err := d.whole(); err != nil {
+			return Event{}, err
+		}
 		if d.framing == PushFraming {
 			return d.payload(length)
 		}
 		d.await(atPreHeader, d.head[FrameHeadSize:DataHeadSize])
 		return Event{}, nil
 	case TypeChange, TypeEnd:
+		if err := d.whole(); err != nil {
+			return Event{}, err
+		}
 		if length < reasonSize {
 			return Event{}, d.errorf(ErrSize, "$%c of %d bytes, at least %d", d.frame.Type, length, reasonSize)
 		}
@@ -211,6 +215,14 @@ func (d *Decoder) dispatch() (Event, error) {
 		d.pairs.pending = false
 	}
 	return d.pass(length)
+}
+
+// whole refuses what may not stand between the fragments of a header.
+func (d *Decoder) whole() error {
+	if d.collecting && d.frame.Type != TypeHeader {
+		return d.errorf(ErrOrder, "$%c inside a header of several packets", d.frame.Type)
+	}
+	return nil
 }
 
 // pass leaves a packet without meaning to the caller.
@@ -250,9 +262,7 @@ func (d *Decoder) preHeader() (Event, error) {
 	}
 	d.pairs.pending = false
 	d.ev.AFFlags = p.AFFlags
-	if !d.collecting {
-		d.ev.HasLocation, d.ev.LocationID = true, p.LocationID
-	}
+	d.ev.HasLocation, d.ev.LocationID = true, p.LocationID
 	return d.payload(p.Payload())
 }
 
