@@ -169,6 +169,16 @@ func (h *Header) KeyStreams() StreamSet {
 	return set
 }
 
+// StreamsBitrate is the sum of the streams' announced rates in bit/s. Some
+// encoders announce a maximum that has nothing to do with it: VLC says 1.
+func (h *Header) StreamsBitrate() uint32 {
+	var sum uint64
+	for _, s := range h.Streams {
+		sum += uint64(s.BitrateBPS)
+	}
+	return uint32(min(sum, 1<<32-1))
+}
+
 // PrerollDuration is the announced preroll, at most MaxPreroll.
 func (h *Header) PrerollDuration() time.Duration {
 	if h.Preroll >= uint64(MaxPreroll/time.Millisecond) {

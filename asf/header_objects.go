@@ -49,6 +49,9 @@ func (p *headerParser) declare(s *Stream, at int) error {
 		return &Error{Object: "stream properties", Offset: at, Bound: 1, Value: uint64(s.Number),
 			Reason: "stream declared again", Kind: ErrDuplicate}
 	}
+	if old == nil {
+		p.declared++
+	}
 	if old == nil || old.Embedded {
 		p.streams[s.Number] = s
 	}
@@ -175,8 +178,8 @@ func (p *headerParser) codecList(o object) error {
 		case 2:
 			c.kind = Audio
 		}
-		c.name = f.text("codec name length", 2*uint64(f.u16("codec name length")))
-		c.text = f.text("codec description length", 2*uint64(f.u16("codec description length")))
+		c.name = f.take("codec name length", 2*uint64(f.u16("codec name length")))
+		c.text = f.take("codec description length", 2*uint64(f.u16("codec description length")))
 		c.info = f.take("codec information length", uint64(f.u16("codec information length")))
 		if f.err == nil && len(p.codecs) < maxCodecs {
 			p.codecs = append(p.codecs, c)

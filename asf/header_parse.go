@@ -21,7 +21,8 @@ type headerParser struct {
 
 	seenFile, seenExtension bool
 
-	streams  [128]*Stream // declared, by number
+	declared int          // streams
+	streams  [128]*Stream // by number
 	extended [128]*extended
 	bitrates [128]uint32
 	codecs   []codec
@@ -37,10 +38,9 @@ type extended struct {
 
 // codec is one entry of the Codec List.
 type codec struct {
-	kind       StreamKind
-	name, text string
-	info       []byte
-	used       bool
+	kind             StreamKind
+	name, text, info []byte // as in the header
+	used             bool
 }
 
 func (p *headerParser) topLevel(o object) error {
@@ -154,7 +154,7 @@ func (p *headerParser) extension(o object) error {
 
 // finish joins what the objects said about each stream.
 func (p *headerParser) finish() {
-	var sum uint64
+	p.h.Streams = make([]Stream, 0, p.declared)
 	for n := range p.streams {
 		s := p.streams[n]
 		if s == nil {
@@ -165,12 +165,11 @@ func (p *headerParser) finish() {
 			x.apply(s)
 		}
 		p.nameCodec(s)
-		sum += uint64(s.BitrateBPS)
 		p.h.Encrypted = p.h.Encrypted || s.Encrypted
 		p.h.Streams = append(p.h.Streams, *s)
 	}
 	if p.h.MaxBitrate == 0 {
-		p.h.MaxBitrate = uint32(min(sum, 1<<32-1))
+		p.h.MaxBitrate = p.h.StreamsBitrate()
 	}
 }
 
@@ -203,7 +202,7 @@ func (p *headerParser) nameCodec(s *Stream) {
 	if best >= 0 {
 		c := &p.codecs[best]
 		c.used = true
-		s.CodecName, s.CodecInfo = c.name, c.text
+		s.CodecName, s.CodecInfo = decodeText(c.name), decodeText(c.text)
 	}
 }
 

@@ -94,13 +94,14 @@ func SetLive(b []byte) []byte {
 	}
 	out := bytes.Clone(b)
 	le, at, data := binary.LittleEndian, h.fileAt(), len(b)-DataHeadSize
-	if h.FileSize > uint64(len(b)) {
+	live := h.Broadcast()
+	if !live || h.FileSize > uint64(len(b)) {
 		le.PutUint64(out[at+40:], uint64(len(b)))
 	}
 	if !openCount(h.Packets) {
 		le.PutUint64(out[at+56:], 0xFFFFFFFF)
 	}
-	if h.PlayDuration/10_000 > h.Preroll {
+	if !live || h.PlayDuration/10_000 > h.Preroll {
 		le.PutUint64(out[at+64:], 0)
 	}
 	le.PutUint64(out[at+72:], 0)

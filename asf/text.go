@@ -1,13 +1,14 @@
 package asf
 
 import (
+	"bytes"
 	"encoding/binary"
-	"strings"
 	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
-// maxText bounds a decoded text, in UTF-16 units. Longer texts are cut: they
+// maxText bounds a decoded text, in characters. Longer texts are cut: they
 // are for people to read.
 const maxText = 512
 
@@ -15,24 +16,29 @@ const maxText = 512
 // control and other unprintable characters become spaces, a final zero is
 // dropped. The result may still hold markup: escape it where it is shown.
 func decodeText(b []byte) string {
-	units := make([]uint16, 0, min(len(b)/2, maxText))
-	for i := 0; i+1 < len(b) && len(units) < maxText; i += 2 {
-		u := binary.LittleEndian.Uint16(b[i:])
-		if u == 0 {
+	var buf [maxText * utf8.UTFMax]byte
+	out := buf[:0]
+	for i, n := 0, 0; i+1 < len(b) && n < maxText; n++ {
+		r := rune(binary.LittleEndian.Uint16(b[i:]))
+		i += 2
+		if r == 0 {
 			break
 		}
-		units = append(units, u)
-	}
-	if len(units) == 0 {
-		return ""
-	}
-	clean := func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
+		if utf16.IsSurrogate(r) {
+			low := rune(utf8.RuneError)
+			if i+1 < len(b) {
+				low = rune(binary.LittleEndian.Uint16(b[i:]))
+			}
+			if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
+				i += 2
+			}
 		}
-		return ' '
+		if !unicode.IsPrint(r) {
+			r = ' '
+		}
+		out = utf8.AppendRune(out, r)
 	}
-	return strings.TrimSpace(strings.Map(clean, string(utf16.Decode(units))))
+	return string(bytes.TrimSpace(out))
 }
 
 // appendText appends s as UTF-16LE with a final zero, which ASF counts.
