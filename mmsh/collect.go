@@ -14,12 +14,26 @@ func (d *Decoder) collect(n int) (Event, error) {
 	if n == 0 {
 		return Event{}, d.errorf(ErrSize, "$%c with an empty header", d.frame.Type)
 	}
+	if bound := d.headerBound(); n > bound {
+		return Event{}, d.errorf(ErrSize, "$%c with a header of %d bytes, at most %d", d.frame.Type, n, bound)
+	}
 	if !d.collecting {
 		d.first = d.ev.LocationID
 	}
 	d.header = append(d.header, make([]byte, n)...)
 	d.await(atHeader, d.header[held:])
 	return Event{}, nil
+}
+
+// headerBound is the most that one packet may hold of a header.
+func (d *Decoder) headerBound() int {
+	switch {
+	case d.framing == PullFraming:
+		return MaxPayload
+	case d.frame.Type == TypeChange:
+		return MaxPushChange
+	}
+	return MaxPushPayload
 }
 
 // headerPart has one filled part of a header.
