@@ -1,0 +1,134 @@
+package e2e
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// line is one line a process wrote to stderr, and when.
+type line struct {
+	at   time.Duration // since the process was started
+	text string
+}
+
+// process is a child in a process group of its own. It is killed, group and all, at the end of the test
+// at the latest. All methods may be called from any goroutine.
+type process struct {
+	name  string
+	cmd   *exec.Cmd
+	began time.Time
+	done  chan struct{} // closed when the process has ended and its stderr is read
+	err   error         // of Wait; read it after done
+
+	mu    sync.Mutex
+	lines []line
+}
+
+// maxLines bounds what is kept of a talkative process.
+const maxLines = 20_000
+
+// start runs a command. Its stdin is empty; readers get its stdout and further files before this call.
+func start(t *testing.T, name string, cmd *exec.Cmd) *process {
+	t.Helper()
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	ownGroup(cmd.SysProcAttr)
+	cmd.WaitDelay = 2 * time.Second
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{name: name, cmd: cmd, began: time.Now(), done: make(chan struct{})}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("starting %s: %v", name, err)
+	}
+	go p.watch(stderr)
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("%s said:\n%s", name, p.tail(200))
+		}
+	})
+	return p
+}
+
+func (p *process) watch(stderr io.Reader) {
+	defer close(p.done)
+	for scan := bufio.NewScanner(stderr); scan.Scan(); {
+		p.mu.Lock()
+		if len(p.lines) < maxLines {
+			p.lines = append(p.lines, line{time.Since(p.began), scan.Text()})
+		}
+		p.mu.Unlock()
+	}
+	_, _ = io.Copy(io.Discard, stderr)
+	p.err = p.cmd.Wait()
+}
+
+// kill ends the whole group and waits for it. It does nothing when the process has ended and was reaped.
+func (p *process) kill() {
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.done
+}
+
+// stop asks with the signal and tells whether the process ended within the limit; then it is killed.
+func (p *process) stop(sig os.Signal, limit time.Duration) bool {
+	_ = p.cmd.Process.Signal(sig)
+	ended := p.ended(limit)
+	p.kill()
+	return ended
+}
+
+func (p *process) ended(limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// said gives the lines for which keep holds.
+func (p *process) said(keep func(string) bool) []line {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var kept []line
+	for _, l := range p.lines {
+		if keep(l.text) {
+			kept = append(kept, l)
+		}
+	}
+	return kept
+}
+
+func (p *process) tail(n int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var b strings.Builder
+	for _, l := range p.lines[max(0, len(p.lines)-n):] {
+		b.WriteString("  " + l.at.Round(time.Millisecond).String() + "  " + l.text + "\n")
+	}
+	return b.String()
+}
+
+// freePort gives a TCP port on which nobody listened a moment ago.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port
+}

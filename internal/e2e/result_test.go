@@ -1,0 +1,136 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// mark says: at this moment (since the player was started) playback had come this far (media time).
+type mark struct {
+	at, media time.Duration
+}
+
+// track is the progress of one elementary stream, oldest mark first.
+type track []mark
+
+// Result is what a player did.
+type Result struct {
+	Player     string
+	Video      track  // one mark a decoded picture (FFmpeg) or a look at the counters (VLC)
+	Audio      track  // the same for blocks of sound
+	Complaints []line // what the player said about data it could not decode as it should
+	Lost       int    // pictures and blocks VLC decoded but threw away as too late, after joining
+}
+
+const (
+	// joinTime is how long after its first picture or sound a player may catch up with the live edge:
+	// the burst a server sends to a joiner and the player's own buffer come at once.
+	joinTime = 3 * time.Second
+	// maxStall is the longest time without progress that is still smooth for a player that buffers.
+	maxStall = 2 * time.Second
+	// maxDrift is how far media time and wall time may be apart after the join.
+	maxDrift = time.Second
+	// maxShown bounds the complaints in a test's log.
+	maxShown = 20
+)
+
+// Check fails the test unless the player decoded sound and picture for at least the given media time,
+// in real time, without one complaint. Check of a stream that begins anywhere, not at a key frame, is CheckFrom.
+func (r Result) Check(t *testing.T, atLeast time.Duration) {
+	t.Helper()
+	r.CheckFrom(t, 0, atLeast)
+}
+
+// CheckFrom is Check, but overlooks complaints from before the moment (since the player was started).
+func (r Result) CheckFrom(t *testing.T, from, atLeast time.Duration) {
+	t.Helper()
+	for _, problem := range r.problems(from, atLeast) {
+		t.Errorf("%s: %s", r.Player, problem)
+	}
+}
+
+// Joined is the moment when joining ought to be over.
+func (r Result) Joined() time.Duration {
+	first := time.Duration(0)
+	for _, tr := range []track{r.Video, r.Audio} {
+		if len(tr) > 0 {
+			first = max(first, tr[0].at)
+		}
+	}
+	return first + joinTime
+}
+
+func (r Result) problems(from, atLeast time.Duration) []string {
+	var found []string
+	for _, c := range r.Complaints {
+		if len(found) == maxShown {
+			found = append(found, fmt.Sprintf("and more of %d complaints", len(r.Complaints)))
+			break
+		}
+		if c.at >= from {
+			found = append(found, fmt.Sprintf("complained at %v: %s", c.at.Round(time.Millisecond), c.text))
+		}
+	}
+	found = append(found, r.Video.problems("picture", atLeast)...)
+	found = append(found, r.Audio.problems("sound", atLeast)...)
+	if limit := int(atLeast.Seconds()) * frameRate / 20; r.Lost > limit {
+		found = append(found, fmt.Sprintf("threw away %d pictures and blocks as too late, more than %d", r.Lost, limit))
+	}
+	return found
+}
+
+func (tr track) problems(what string, atLeast time.Duration) []string {
+	if len(tr) < 2 {
+		return []string{"no " + what}
+	}
+	var found []string
+	first, last := tr[0], tr[len(tr)-1]
+	if played := last.media - first.media; played < atLeast-maxDrift/2 {
+		found = append(found, fmt.Sprintf("%s: only %v decoded, want %v", what, played, atLeast))
+	}
+	live := tr.after(first.at + joinTime)
+	if len(live) < 2 {
+		return append(found, fmt.Sprintf("%s: over %v after it began, so it did not come in real time", what, last.at-first.at))
+	}
+	for i := 1; i < len(live); i++ {
+		if pause := live[i].at - live[i-1].at; pause > maxStall {
+			found = append(found, fmt.Sprintf("%s: stood still for %v at %v", what, pause, live[i-1].at))
+		}
+		if jump := live[i].media - live[i-1].media; jump > maxStall || jump < 0 {
+			found = append(found, fmt.Sprintf("%s: media time jumps by %v at %v", what, jump, live[i].at))
+		}
+	}
+	began, ended := live[0], live[len(live)-1]
+	wall, media := ended.at-began.at, ended.media-began.media
+	if drift := (media - wall).Abs(); drift > max(maxDrift, wall/10) {
+		found = append(found, fmt.Sprintf("%s: %v of media in %v of time", what, media, wall))
+	}
+	return found
+}
+
+// after leaves out the marks from before the moment.
+func (tr track) after(moment time.Duration) track {
+	for i, m := range tr {
+		if m.at >= moment {
+			return tr[i:]
+		}
+	}
+	return nil
+}
+
+// String is one line for the test log.
+func (r Result) String() string {
+	var b strings.Builder
+	b.WriteString(r.Player)
+	for what, tr := range map[string]track{"picture": r.Video, "sound": r.Audio} {
+		if len(tr) > 0 {
+			last := tr[len(tr)-1]
+			fmt.Fprintf(&b, "; %s began after %v, %v of media by %v", what,
+				tr[0].at.Round(time.Millisecond), (last.media - tr[0].media).Round(time.Millisecond), last.at.Round(time.Millisecond))
+		}
+	}
+	fmt.Fprintf(&b, "; %d complaints, %d lost", len(r.Complaints), r.Lost)
+	return b.String()
+}

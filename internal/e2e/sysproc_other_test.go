@@ -1,0 +1,10 @@
+//go:build !linux
+
+package e2e
+
+import "syscall"
+
+// ownGroup puts the child into a group of its own, so that it can be killed with its children.
+func ownGroup(attr *syscall.SysProcAttr) {
+	attr.Setpgid = true
+}
