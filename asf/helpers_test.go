@@ -78,7 +78,7 @@ func strippedMulti() PacketSpec {
 		Payloads: []PayloadSpec{
 			{Stream: 1, Object: 2, ObjectSize: 744, PresTime: 4995475, Data: filled(744)},
 			{Stream: 2, Object: 44, Offset: 8516, ObjectSize: 9000, PresTime: 4997000, Extension: []byte{0xC8, 0}, Data: filled(484)},
-			{Stream: 2, Key: true, Object: 45, ObjectSize: 39281, PresTime: 4995488, Extension: []byte{0xC8, 0}, Data: filled(2302)},
+			{Stream: 2, Key: true, Object: 45, ObjectSize: 39281, PresTime: 4996000, Extension: []byte{0xC8, 0}, Data: filled(2302)},
 		},
 	}
 }
