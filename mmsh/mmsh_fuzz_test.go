@@ -58,7 +58,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// sameAgain encodes frames, decodes the result and encodes that.
+// sameAgain encodes frames, decodes the result and encodes that. Only the Reason of a push $C, which the protocol fixes
+// at 0, is not kept.
 func sameAgain(t *testing.T, list []Frame, framing Framing, role Role) {
 	wire := encode(t, list, framing)
 	again, err := decodeAll(wire, framing, role)
@@ -74,7 +75,7 @@ func sameAgain(t *testing.T, list []Frame, framing Framing, role Role) {
 			continue
 		}
 		if i >= len(again) || again[i].Kind != fr.Kind || !bytes.Equal(again[i].Header, fr.Header) ||
-			again[i].Reason != fr.Reason || (fr.Kind == Packet && !bytes.Equal(again[i].Payload, fr.Payload)) {
+			(again[i].Reason != fr.Reason && !(fr.Kind == Change && framing == PushFraming)) || (fr.Kind == Packet && !bytes.Equal(again[i].Payload, fr.Payload)) {
 			t.Fatalf("frame %d, a %v, came back otherwise", i, fr.Kind)
 		}
 		i++

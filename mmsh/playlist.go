@@ -174,7 +174,10 @@ func AppendASX(dst []byte, title, httpURL, mmsURL string) []byte {
 	return append(dst, "  </ENTRY>\r\n</ASX>\r\n"...)
 }
 
-func escape(s string) string { return html.EscapeString(string(appendClean(nil, s))) }
+// escape makes s fit for XML, whatever bytes a Host header or a title held.
+func escape(s string) string {
+	return html.EscapeString(strings.ToValidUTF8(string(appendClean(nil, s)), "\uFFFD"))
+}
 
 // AppendTextPlaylist appends the older text form: [Reference] and a Ref line for each address.
 func AppendTextPlaylist(dst []byte, urls ...string) []byte {

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestParsePlaylist(t *testing.T) {
@@ -75,6 +76,9 @@ func TestAppendASX(t *testing.T) {
 	}
 	if back, err := ParsePlaylist([]byte(got)); err != nil || back[0] != `http://h:80/x?a=1&b="2"` || back[1] != "mms://h:80/x" {
 		t.Errorf("read back as %q, %v", back, err)
+	}
+	if odd := AppendASX(nil, "caf\xE9", "http://h/", ""); !utf8.Valid(odd) {
+		t.Errorf("no valid XML: %q", odd)
 	}
 	if strings.Contains(string(AppendASX(nil, "", "http://h/", "")), "TITLE") {
 		t.Error("an empty title was written")
