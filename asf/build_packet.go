@@ -251,12 +251,13 @@ func appendWidth(dst []byte, code byte, v uint32) []byte {
 }
 
 // DescribePacket is the inverse of [AppendPacket]: a spec whose byte slices
-// refer to p. Built again it gives p, except for surplus bytes behind an
-// announced length or behind the last of several payloads, which come back as
-// zeros in announced padding or not at all. It allocates.
+// refer to p. Built again it gives p, except that padding comes back as zeros
+// and that surplus bytes behind an announced length or behind the last of
+// several payloads, and a packet length that is not to be believed, do not come
+// back. It allocates.
 func DescribePacket(p []byte, nominal int) (PacketSpec, error) {
 	w := Payloads(p, nominal)
-	s := PacketSpec{}
+	s, end := PacketSpec{}, 0
 	for w.Next() {
 		pl := w.Payload
 		spec := PayloadSpec{Stream: pl.Stream, Key: pl.Key, Object: pl.Object, Offset: pl.Offset,
@@ -266,6 +267,7 @@ func DescribePacket(p []byte, nominal int) (PacketSpec, error) {
 			spec.Extension = p[pl.timeAt+4 : pl.timeAt-4+pl.Replicated]
 		}
 		s.Payloads = append(s.Payloads, spec)
+		end = pl.End
 	}
 	if err := w.Err(); err != nil {
 		return PacketSpec{}, err
@@ -274,11 +276,15 @@ func DescribePacket(p []byte, nominal int) (PacketSpec, error) {
 	s.SendTime = binary.LittleEndian.Uint32(p[h.sendAt:])
 	s.Duration = binary.LittleEndian.Uint16(p[h.sendAt+4:])
 	s.Multiple = h.ltf&1 != 0
-	s.Size = h.contentEnd + h.padding
+	s.Size = end + h.padding
 	s.NoErrorCorrection, s.ErrorCorrection = h.flagsAt == 0, p[:h.flagsAt]
 	s.LengthWidth, s.SequenceWidth, s.PaddingWidth = h.ltf>>lengthShift&3, h.ltf>>1&3, h.ltf>>paddingShift&3
 	s.Sequence = readWidth(p, h.lengthAt+int(widths[s.LengthWidth]), s.SequenceWidth)
 	s.Property = h.property
 	s.Stripped = h.padding == 0
+	if h.packetLength == 0 {
+		s.Size -= int(widths[s.LengthWidth])
+		s.LengthWidth = widthNone
+	}
 	return s, nil
 }
