@@ -1,0 +1,179 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// acceptors is how many goroutines accept on a listener: each waits for an event loop
+// to take its connection over, which during a pass takes milliseconds.
+const acceptors = 4
+
+// Bounds of the wait after an accept error.
+const (
+	acceptWaitMin = 5 * time.Millisecond
+	acceptWaitMax = time.Second
+)
+
+// Serve accepts viewers and encoders on a listener until it is closed or the server is.
+// Any number of listeners may be served at once. It returns nil after Shutdown.
+func (s *Server) Serve(ln net.Listener) error {
+	return s.accept(ln, s.enroll)
+}
+
+// ServeTLS is Serve for connections behind TLS.
+func (s *Server) ServeTLS(ln net.Listener, cfg *tls.Config) error {
+	cfg = cfg.Clone()
+	cfg.NextProtos = []string{"http/1.1"}
+	return s.accept(ln, func(c net.Conn, remote netip.AddrPort) error {
+		s.spawn(c, func(ctx context.Context) { s.serveTLS(ctx, c, remote, cfg) })
+		return nil
+	})
+}
+
+func (s *Server) serveTLS(ctx context.Context, c net.Conn, remote netip.AddrPort, cfg *tls.Config) {
+	tc := tls.Server(c, cfg)
+	hctx, cancel := context.WithTimeout(ctx, s.settings.Load().HeadTimeout)
+	defer cancel()
+	if err := tc.HandshakeContext(hctx); err != nil {
+		s.log.Debug("TLS handshake", "address", remote.String(), "error", err)
+		return
+	}
+	s.newDoor(ctx, tc, remote, true).serve()
+}
+
+func (s *Server) accept(ln net.Listener, take func(net.Conn, netip.AddrPort) error) error {
+	if !s.addListener(ln) {
+		return ErrServerClosed
+	}
+	defer s.removeListener(ln)
+	var wg sync.WaitGroup
+	errs := make([]error, acceptors)
+	for i := range acceptors {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			errs[i] = s.acceptLoop(ln, take)
+			_ = ln.Close() // one that gives up takes the others along
+		}()
+	}
+	wg.Wait()
+	if s.draining.Load() {
+		return nil
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Server) acceptLoop(ln net.Listener, take func(net.Conn, netip.AddrPort) error) error {
+	wait := acceptWaitMin
+	for {
+		c, err := ln.Accept()
+		switch {
+		case err == nil:
+			wait = acceptWaitMin
+			s.admit(c, take)
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case isTemporary(err):
+			s.spare.use(ln)
+			s.log.Warn("cannot accept connections; is the limit of open files too low?", "error", err, "listener", ln.Addr().String())
+			select {
+			case <-time.After(wait):
+			case <-s.stopped:
+				return nil
+			}
+			wait = min(2*wait, acceptWaitMax)
+		default:
+			return fmt.Errorf("accepting on %s: %w", ln.Addr(), err)
+		}
+	}
+}
+
+// isTemporary tells errors that pass: descriptors or memory ran out, or the connection
+// was gone before it was accepted.
+func isTemporary(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EAGAIN, syscall.EINTR, syscall.EPROTO, syscall.EPERM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// admit passes a connection on, unless there are too many.
+func (s *Server) admit(c net.Conn, take func(net.Conn, netip.AddrPort) error) {
+	remote := addrPort(c.RemoteAddr())
+	if err := s.opts.Limits.Connect(); err != nil {
+		s.count(http.StatusServiceUnavailable)
+		_ = c.SetWriteDeadline(time.Now().Add(time.Millisecond))
+		_, _ = c.Write(s.refuse(http.StatusServiceUnavailable, "too many connections", false).head)
+		_ = c.Close()
+		return
+	}
+	if err := take(c, remote); err != nil {
+		s.opts.Limits.Disconnect()
+		s.log.Warn("connection lost", "address", remote.String(), "error", err)
+	}
+}
+
+// enroll puts a connection on an event loop.
+func (s *Server) enroll(c net.Conn, remote netip.AddrPort) error {
+	_, err := s.client.EnrollContext(c, &conn{srv: s, remote: remote})
+	return err
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// spare is a descriptor kept in reserve: when files run out it is given up for a
+// moment, so that a waiting client is told no instead of waiting for ever.
+type spare struct {
+	mu sync.Mutex
+	f  *os.File
+}
+
+func (r *spare) open() {
+	r.f, _ = os.Open(os.DevNull)
+}
+
+// use closes the spare, turns one client away, and takes the spare back.
+func (r *spare) use(ln net.Listener) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.f == nil {
+		r.open()
+		return
+	}
+	_ = r.f.Close()
+	if d, ok := ln.(interface{ SetDeadline(time.Time) error }); ok {
+		_ = d.SetDeadline(time.Now().Add(time.Millisecond))
+		if c, err := ln.Accept(); err == nil {
+			_ = c.Close()
+		}
+		_ = d.SetDeadline(time.Time{})
+	}
+	r.open()
+}
+
+func (r *spare) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.f != nil {
+		_ = r.f.Close()
+		r.f = nil
+	}
+}

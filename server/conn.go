@@ -1,0 +1,211 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+	"golang.org/x/sys/unix"
+
+	"github.com/stream-pump/stream-pump/stream"
+)
+
+// phase is what a connection on an event loop is doing.
+type phase uint8
+
+const (
+	readingHead phase = iota // a request's head is awaited
+	readingBody              // a request's body is passed over before the answer
+	watching                 // a viewer: what it sends is passed over
+	draining                 // the answer is not wholly out; then lingering
+	lingering                // our side is shut; waiting for the peer to close
+	gone                     // closed, or handed to a goroutine
+)
+
+// Bounds of a connection.
+const (
+	maxHead    = 16 << 10 // bytes of a request's head
+	maxBody    = 64 << 10 // bytes of a log or event
+	lingerTime = 2 * time.Second
+	closeTime  = time.Second // after an answer that closes the connection
+)
+
+// conn is a connection on an event loop, kept as its gnet context. It belongs to the
+// loop.
+type conn struct {
+	srv      *Server
+	loop     *loop
+	gc       gnet.Conn
+	remote   netip.AddrPort
+	phase    phase
+	deadline int64  // ns; 0 for none. A phase that lasts longer ends the connection
+	skip     int    // bytes of body still to be passed over
+	answer   answer // given once the body is passed over
+	viewer   *viewer
+}
+
+// OnOpen implements gnet.EventHandler: the connection has reached its loop.
+func (s *Server) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
+	c, ok := gc.Context().(*conn)
+	if !ok {
+		return nil, gnet.Close
+	}
+	c.gc, c.loop = gc, s.loopOf(gc.EventLoop())
+	c.await(readingHead, s.settings.Load().HeadTimeout)
+	return nil, gnet.None
+}
+
+// OnClose implements gnet.EventHandler.
+func (s *Server) OnClose(gc gnet.Conn, err error) gnet.Action {
+	c, ok := gc.Context().(*conn)
+	if !ok || c.loop == nil {
+		return gnet.None
+	}
+	delete(c.loop.conns, c)
+	if c.phase != gone {
+		s.opts.Limits.Disconnect()
+	}
+	c.phase = gone
+	if s.ctx.Err() != nil {
+		c.unseat(ReasonDrained)
+	}
+	c.unseat(ReasonLeft)
+	return gnet.None
+}
+
+// OnTraffic implements gnet.EventHandler.
+func (s *Server) OnTraffic(gc gnet.Conn) gnet.Action {
+	c, ok := gc.Context().(*conn)
+	if !ok {
+		return gnet.Close
+	}
+	for {
+		switch c.phase {
+		case readingHead:
+			if more := c.readHead(); !more {
+				return c.action()
+			}
+		case readingBody:
+			if c.skip -= discard(gc, c.skip); c.skip > 0 {
+				return gnet.None
+			}
+			c.give(c.answer)
+		default:
+			_, _ = gc.Discard(-1)
+			return c.action()
+		}
+		if c.phase == gone {
+			return gnet.Close
+		}
+	}
+}
+
+// action is what gnet shall do after a phase's work.
+func (c *conn) action() gnet.Action {
+	if c.phase == gone {
+		return gnet.Close
+	}
+	return gnet.None
+}
+
+// discard passes over at most n buffered bytes and returns how many.
+func discard(gc gnet.Conn, n int) int {
+	if n = min(n, gc.InboundBuffered()); n == 0 {
+		return 0
+	}
+	n, _ = gc.Discard(n)
+	return n
+}
+
+// await enters a phase that may last so long.
+func (c *conn) await(p phase, limit time.Duration) {
+	c.phase = p
+	c.deadline = stream.Monotonic() + int64(limit)
+	c.loop.conns[c] = struct{}{}
+}
+
+// rest enters a phase without a deadline.
+func (c *conn) rest(p phase) {
+	c.phase, c.deadline = p, 0
+	delete(c.loop.conns, c)
+}
+
+// send writes an answer that fits the socket in all but odd cases; what does not is
+// buffered by gnet, bounded by the answer's size.
+func (c *conn) send(b []byte) bool {
+	_, err := c.gc.Write(b)
+	return err == nil && c.phase != gone
+}
+
+// give sends an answer and goes on as it says.
+func (c *conn) give(a answer) {
+	c.answer = answer{}
+	c.srv.count(a.status)
+	if a.watch != nil {
+		c.watch(a)
+		return
+	}
+	if !c.send(a.head) {
+		return
+	}
+	if a.keep {
+		c.await(readingHead, c.srv.settings.Load().SessionTimeout)
+		return
+	}
+	c.hangUp(closeTime)
+}
+
+// hangUp shuts our side and gives the peer some time to close.
+func (c *conn) hangUp(limit time.Duration) {
+	if c.gc.OutboundBuffered() > 0 {
+		c.await(draining, c.srv.settings.Load().StallTimeout)
+		return
+	}
+	_ = unix.Shutdown(c.gc.Fd(), unix.SHUT_WR)
+	c.await(lingering, limit)
+}
+
+// finish lets a viewer go that has everything: FIN behind its last byte.
+func (c *conn) finish(why Reason) {
+	c.unseat(why)
+	c.hangUp(lingerTime)
+}
+
+// cut closes the connection at once. Runs on the loop, outside OnTraffic.
+func (c *conn) cut(why Reason) {
+	c.unseat(why)
+	_ = c.loop.el.Close(c.gc)
+}
+
+// tick is called about twice a second for every connection with a deadline.
+func (c *conn) tick(now int64) {
+	if c.phase == draining && c.gc.OutboundBuffered() == 0 {
+		c.hangUp(closeTime)
+		return
+	}
+	if now < c.deadline {
+		return
+	}
+	if c.phase == readingHead && c.gc.InboundBuffered() > 0 {
+		c.give(c.srv.refuse(408, "the request's head took too long", false))
+		return
+	}
+	_ = c.loop.el.Close(c.gc)
+}
+
+// detach takes the connection off the loop: it returns a blocking-style net.Conn for
+// the same socket and the bytes received so far. The gnet connection must be closed
+// right after, which the phase gone makes OnTraffic do.
+func (c *conn) detach() (net.Conn, []byte, error) {
+	buffered, _ := c.gc.Peek(-1)
+	prefix := append([]byte(nil), buffered...)
+	nc, err := dupConn(c.gc)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, _ = c.gc.Discard(-1)
+	delete(c.loop.conns, c)
+	c.phase = gone
+	return nc, prefix, nil
+}

@@ -1,0 +1,99 @@
+package server
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stream-pump/stream-pump/stream"
+)
+
+// crowd is the guests of one stream. The publisher only marks it; the guests are woken
+// once a pulse.
+type crowd struct {
+	all    *crowds
+	stream *stream.Stream
+	guests map[*guest]struct{} // guarded by crowds.mu
+	dirty  atomic.Bool
+	cancel func()
+}
+
+// Wake implements stream.Waker.
+func (c *crowd) Wake() {
+	if !c.dirty.Load() {
+		c.dirty.Store(true)
+		c.all.pulse.wake()
+	}
+}
+
+// crowds are the crowds of all streams, with the pulse that wakes them.
+type crowds struct {
+	mu       sync.Mutex
+	byStream map[*stream.Stream]*crowd
+	pulse    *pulse
+}
+
+func newCrowds() *crowds {
+	return &crowds{byStream: map[*stream.Stream]*crowd{}, pulse: newPulse()}
+}
+
+func (a *crowds) join(s *stream.Stream, g *guest) *crowd {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := a.byStream[s]
+	if c == nil {
+		c = &crowd{all: a, stream: s, guests: map[*guest]struct{}{}}
+		c.cancel = s.Subscribe(c)
+		a.byStream[s] = c
+	}
+	c.guests[g] = struct{}{}
+	return c
+}
+
+func (a *crowds) leave(c *crowd, g *guest) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(c.guests, g)
+	if len(c.guests) == 0 && a.byStream[c.stream] == c {
+		c.cancel()
+		delete(a.byStream, c.stream)
+	}
+}
+
+// flush wakes the guests of every stream that has something new.
+func (a *crowds) flush() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range a.byStream {
+		if !c.dirty.Swap(false) {
+			continue
+		}
+		for g := range c.guests {
+			select {
+			case g.wake <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// each calls f for every guest.
+func (a *crowds) each(f func(*guest)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range a.byStream {
+		for g := range c.guests {
+			f(g)
+		}
+	}
+}
+
+// beat runs the pulse of the crowds until ctx is done.
+func (a *crowds) beat(ctx context.Context, settings func() *Settings) {
+	a.pulse.run(ctx, settings, func() (pass, bool) {
+		start := stream.Monotonic()
+		a.flush()
+		return pass{took: time.Duration(stream.Monotonic() - start)}, true
+	})
+}

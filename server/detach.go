@@ -1,0 +1,45 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/panjf2000/gnet/v2"
+)
+
+// dupConn returns a net.Conn on a duplicate of the connection's descriptor.
+func dupConn(gc gnet.Conn) (net.Conn, error) {
+	fd, err := gc.Dup()
+	if err != nil {
+		return nil, fmt.Errorf("duplicating a connection: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "connection")
+	defer f.Close() // FileConn has a duplicate of its own
+	nc, err := net.FileConn(f)
+	if err != nil {
+		return nil, fmt.Errorf("taking a connection off its event loop: %w", err)
+	}
+	return nc, nil
+}
+
+// prefixConn is a connection whose first bytes have been read already.
+type prefixConn struct {
+	net.Conn
+	prefix []byte
+}
+
+// CloseWrite shuts the sending side.
+func (c *prefixConn) CloseWrite() error {
+	return c.Conn.(*net.TCPConn).CloseWrite()
+}
+
+// Read implements net.Conn.
+func (c *prefixConn) Read(b []byte) (int, error) {
+	if len(c.prefix) > 0 {
+		n := copy(b, c.prefix)
+		c.prefix = c.prefix[n:]
+		return n, nil
+	}
+	return c.Conn.Read(b)
+}

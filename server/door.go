@@ -1,0 +1,159 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/stream-pump/stream-pump/mmsh"
+)
+
+// door serves a connection on a goroutine: one behind TLS from its first byte, or one
+// that an event loop has handed over. Requests are routed as on the loops.
+type door struct {
+	srv    *Server
+	conn   net.Conn
+	br     *bufio.Reader // maxHead bytes, so that a head can be peeked at whole
+	remote netip.AddrPort
+	tls    bool
+	ctx    context.Context // ends when the server is closed
+}
+
+func (s *Server) newDoor(ctx context.Context, conn net.Conn, remote netip.AddrPort, tls bool) *door {
+	return &door{srv: s, conn: conn, br: bufio.NewReaderSize(conn, maxHead), remote: remote, tls: tls, ctx: ctx}
+}
+
+// serve answers the connection's requests until it closes or somebody takes it over.
+func (d *door) serve() {
+	for wait := d.srv.settings.Load().HeadTimeout; ; wait = d.srv.settings.Load().SessionTimeout {
+		a := d.next(wait)
+		if a.head == nil && a.handOver == nil {
+			return
+		}
+		if !d.give(a) {
+			return
+		}
+	}
+}
+
+// next reads a request's head and decides the answer; an answer without anything means
+// that the connection is to be closed.
+func (d *door) next(wait time.Duration) answer {
+	_ = d.conn.SetReadDeadline(time.Now().Add(wait))
+	head, err := d.peekHead()
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return d.srv.refuse(http.StatusRequestHeaderFieldsTooLarge, "the request's head is too large", false)
+	case err != nil:
+		return answer{}
+	}
+	req, err := parseHead(head)
+	if err != nil {
+		return d.srv.refuse(http.StatusBadRequest, "not an HTTP request", false)
+	}
+	a := d.srv.route(&request{Request: req, remote: d.remote, tls: d.tls})
+	if a.handOver != nil {
+		return a
+	}
+	_, _ = d.br.Discard(len(head))
+	if len(req.TransferEncoding) > 0 || req.ContentLength > maxBody {
+		a.drop()
+		return d.srv.refuse(http.StatusRequestEntityTooLarge, "the request's body is too large or of unknown length", false)
+	}
+	if _, err := io.CopyN(io.Discard, d.br, max(req.ContentLength, 0)); err != nil {
+		a.drop()
+		return answer{}
+	}
+	return a
+}
+
+// peekHead waits until a whole head is in the reader and returns it without consuming
+// it.
+func (d *door) peekHead() ([]byte, error) {
+	for n := 1; ; n = d.br.Buffered() + 1 {
+		b, err := d.br.Peek(min(n, maxHead))
+		if end := headEnd(b); end > 0 {
+			return b[:end], nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !plausible(b[0]) {
+			return nil, errors.New("not an HTTP request")
+		}
+		if b, _ = d.br.Peek(d.br.Buffered()); headEnd(b) > 0 {
+			return b[:headEnd(b)], nil
+		}
+		if d.br.Buffered() >= maxHead {
+			return nil, bufio.ErrBufferFull
+		}
+	}
+}
+
+// give does what the answer says and tells whether another request may follow.
+func (d *door) give(a answer) bool {
+	d.srv.count(a.status)
+	switch {
+	case a.handOver != nil:
+		a.handOver(d)
+		return false
+	case a.watch != nil:
+		_ = d.conn.SetReadDeadline(time.Time{})
+		d.srv.host(d.ctx, d.conn, a)
+		return false
+	}
+	_ = d.conn.SetWriteDeadline(time.Now().Add(d.srv.settings.Load().StallTimeout))
+	_, err := d.conn.Write(a.head)
+	if !a.keep || err != nil {
+		d.hangUp()
+		return false
+	}
+	return true
+}
+
+// hangUp shuts our side and gives the peer some time to close, so that the answer is
+// not lost to a reset.
+func (d *door) hangUp() {
+	c, ok := d.conn.(interface{ CloseWrite() error })
+	if !ok || c.CloseWrite() != nil {
+		return
+	}
+	_ = d.conn.SetReadDeadline(time.Now().Add(closeTime))
+	_, _ = io.CopyN(io.Discard, d.conn, maxBody)
+}
+
+// push hands the connection to the push handler, with the request read again from its
+// first byte so that the body follows.
+func (d *door) push() {
+	_ = d.conn.SetReadDeadline(time.Now().Add(d.srv.settings.Load().HeadTimeout))
+	req, err := http.ReadRequest(d.br)
+	if err != nil {
+		_, _ = d.conn.Write(mmsh.AppendError(nil, mmsh.ErrorParams{Status: http.StatusBadRequest, Text: "not an HTTP request", Push: true}))
+		d.hangUp()
+		return
+	}
+	req.RemoteAddr = d.remote.String()
+	_ = d.conn.SetReadDeadline(time.Time{})
+	d.srv.opts.Push.ServeConn(d.ctx, d.conn, d.br, req)
+	d.hangUp()
+}
+
+// handOver takes the connection off its loop and carries the answer out on a goroutine.
+func (c *conn) handOver(a answer) {
+	nc, prefix, err := c.detach()
+	if err != nil {
+		a.drop()
+		c.srv.log.Warn("connection lost", "address", c.remote.String(), "error", err)
+		c.phase = gone
+		c.srv.opts.Limits.Disconnect()
+		return
+	}
+	c.srv.spawn(nc, func(ctx context.Context) {
+		c.srv.newDoor(ctx, &prefixConn{Conn: nc, prefix: prefix}, c.remote, false).give(a)
+	})
+}

@@ -1,0 +1,149 @@
+package server
+
+import (
+	"sync/atomic"
+
+	"github.com/stream-pump/stream-pump/ringbuf"
+	"github.com/stream-pump/stream-pump/stream"
+)
+
+// group is the viewers of one stream on one event loop. The loop owns it; the publisher
+// touches only dirty and next, through Wake.
+type group struct {
+	loop    *loop
+	stream  *stream.Stream
+	ring    *ringbuf.Ring
+	viewers []*viewer
+	seq     uint64 // where viewers that are up to date stand
+	cancel  func() // ends the subscription
+
+	bytes, writes uint64 // of this pass, added to the stream's figures at its end
+
+	retryAt int64 // ns; when a viewer that is behind wants another turn, 0 for none
+	listed  bool  // in loop.owing
+	dirty   atomic.Bool
+	next    *group // in loop.dirty
+}
+
+// Wake marks the group dirty and makes sure that a pass is due. Called by the publisher
+// for every packet: two atomic loads when a pass is due already.
+func (g *group) Wake() {
+	if g.dirty.Load() || !g.dirty.CompareAndSwap(false, true) {
+		return
+	}
+	for {
+		head := g.loop.dirty.Load()
+		g.next = head
+		if g.loop.dirty.CompareAndSwap(head, g) {
+			break
+		}
+	}
+	g.loop.pulse.wake()
+}
+
+// flush is one pass over the viewers of the group: the hot path of the program.
+//
+// Stage 1 takes the packets published since the last pass once, retained, and builds
+// the vectors once. Stage 2 gives every viewer that is up to date these vectors with
+// one writev. Stage 3 gives each of the others a turn of its own. Stage 4 drops the
+// references and closes whoever has finished. Nothing is copied, nothing is allocated,
+// and no lock is taken. Runs on the group's loop.
+func (g *group) flush(now int64) {
+	l := g.loop
+	w := &l.common
+	g.retryAt = 0
+	plain := g.takeCommon(w)
+	for _, v := range g.viewers {
+		if plain > 0 && v.seq == g.seq && v.fresh() && !v.joining {
+			if g.share(v, w, now) {
+				continue
+			}
+		} else if v.seq == g.seq+uint64(plain) && v.fresh() && !w.end {
+			continue // up to date, nothing new
+		}
+		g.settle(v, v.turn(l, now), now)
+	}
+	g.seq += uint64(plain)
+	w.release()
+	g.report()
+}
+
+// takeCommon fills the common window with the packets from g.seq on, up to the first
+// one that is not media, and returns how many there are. w.end tells that there is more
+// in the ring that needs turns.
+func (g *group) takeCommon(w *window) (plain int) {
+	w.n, w.iovs, w.bytes, w.end = 0, 0, 0, false
+	taken, lapped := g.ring.Take(g.seq, w.slabs[:])
+	w.n = taken
+	for _, s := range w.slabs[:taken] {
+		if s.Kind != ringbuf.Data {
+			w.end = true
+			break
+		}
+		w.add(s.Bytes())
+		plain++
+	}
+	if taken == len(w.slabs) {
+		g.retryAt = 1 // there is more than fits a window: another pass at once
+	}
+	if lapped && taken == 0 { // the loop itself was too slow: every viewer finds its own place
+		w.end = true
+		g.seq = g.ring.Tail()
+	}
+	return plain
+}
+
+// share writes the common window to a viewer and tells whether that was all.
+func (g *group) share(v *viewer, w *window, now int64) bool {
+	n, errno := writev(v.fd, w.iov[:w.iovs])
+	g.writes++
+	if errno == 0 && n == w.bytes {
+		v.bytes += uint64(n)
+		g.bytes += uint64(n)
+		v.seq = g.seq + uint64(w.iovs)
+		v.waiting = false
+		return !w.end
+	}
+	g.settle(v, v.short(g, w, n, errno, now), now)
+	return true
+}
+
+// settle acts on the outcome of a viewer's turn.
+func (g *group) settle(v *viewer, out outcome, now int64) {
+	switch out {
+	case current:
+	case behind:
+		at := now
+		if v.waiting {
+			at = v.retryAt
+		}
+		if g.retryAt == 0 || at < g.retryAt {
+			g.retryAt = at
+		}
+	default:
+		g.loop.leaving = append(g.loop.leaving, departure{v, out})
+	}
+}
+
+// report adds the pass to the stream's figures.
+func (g *group) report() {
+	m := g.stream.Metrics()
+	m.BytesOut.Add(g.bytes)
+	m.WriteCalls.Add(g.writes)
+	g.bytes, g.writes = 0, 0
+}
+
+// add seats a viewer.
+func (g *group) add(v *viewer) {
+	v.index = len(g.viewers)
+	g.viewers = append(g.viewers, v)
+}
+
+// remove takes a viewer out; the last one takes its place.
+func (g *group) remove(v *viewer) {
+	last := len(g.viewers) - 1
+	g.viewers[v.index] = g.viewers[last]
+	g.viewers[v.index].index = v.index
+	g.viewers[last] = nil
+	g.viewers = g.viewers[:last]
+}

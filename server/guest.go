@@ -1,0 +1,276 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/bytebufferpool"
+
+	"github.com/stream-pump/stream-pump/ringbuf"
+	"github.com/stream-pump/stream-pump/stream"
+)
+
+// guest is a viewer on a goroutine of its own: one behind TLS, or one of plain ASF. It
+// follows the same ring with the same cursor; its bytes are copied once, into the
+// buffer that is encrypted or padded.
+type guest struct {
+	cursor
+	srv        *Server
+	conn       net.Conn
+	seat       *seat
+	packetSize int
+	wake       chan struct{}
+	kicked     chan struct{}
+	once       sync.Once
+	bytes      atomic.Uint64
+	place      atomic.Uint64 // copy of seq, for others to read
+	jumped     atomic.Uint64 // copy of skipped
+	joined     bool
+}
+
+// Bounds of one turn of a guest.
+const (
+	guestPackets = 64
+	guestBytes   = 64 << 10
+)
+
+// host serves a guest until it leaves; the caller closes the connection.
+func (s *Server) host(ctx context.Context, conn net.Conn, a answer) {
+	t := a.watch
+	seq, h := livePlace(t.stream, s.settings.Load().BurstMax)
+	if h == nil {
+		a.drop()
+		_, _ = conn.Write(s.notLive(false).head)
+		return
+	}
+	g := &guest{
+		cursor: cursor{seq: seq, epoch: h.Epoch, old: t.old, pre: [2][]byte{a.head, h.Frame}},
+		srv:    s, conn: conn, seat: t, packetSize: h.PacketSize,
+		wake: make(chan struct{}, 1), kicked: make(chan struct{}),
+	}
+	if t.plain {
+		g.pre[1] = h.Raw
+	}
+	boundKernel(conn, sendBuffer(t.stream))
+	s.enter(t)
+	c := s.crowds.join(t.stream, g)
+	why := g.run(ctx)
+	s.crowds.leave(c, g)
+	s.leave(t, g.describe(), why)
+}
+
+// boundKernel bounds what the kernel buffers for a connection, under whatever wraps it.
+func boundKernel(conn net.Conn, bytes int) {
+	for {
+		switch c := conn.(type) {
+		case *prefixConn:
+			conn = c.Conn
+		case interface{ NetConn() net.Conn }: // TLS
+			conn = c.NetConn()
+		case *net.TCPConn:
+			_ = c.SetWriteBuffer(bytes)
+			return
+		default:
+			return
+		}
+	}
+}
+
+// run sends until the stream or the connection ends and returns which.
+func (g *guest) run(ctx context.Context) Reason {
+	gone := make(chan struct{})
+	go func() { // notices that the guest has left; ends when the connection is closed
+		defer close(gone)
+		_, _ = io.Copy(io.Discard, g.conn)
+	}()
+	defer func() {
+		_ = g.conn.Close()
+		<-gone
+	}()
+	stop := context.AfterFunc(ctx, func() { _ = g.conn.Close() })
+	defer stop()
+	for {
+		why, idle := g.turn()
+		if why != "" {
+			if why == ReasonEnded || why == ReasonDrained {
+				g.farewell(gone)
+			}
+			return why
+		}
+		if !idle {
+			continue
+		}
+		select {
+		case <-g.wake:
+		case <-gone:
+			return ReasonLeft
+		case <-g.kicked:
+			return ReasonKicked
+		case <-ctx.Done():
+			return ReasonDrained
+		}
+	}
+}
+
+// farewell shuts our side and gives the guest a moment to close.
+func (g *guest) farewell(gone <-chan struct{}) {
+	if c, ok := g.conn.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite()
+		select {
+		case <-gone:
+		case <-time.After(lingerTime):
+		}
+	}
+}
+
+// turn sends the next packets; idle tells that there are none now.
+func (g *guest) turn() (why Reason, idle bool) {
+	set := g.srv.settings.Load()
+	st := g.seat.stream
+	epoch := g.epoch
+	if !g.catchUp(st, set) {
+		return g.sayEnd(set.StallTimeout), false
+	}
+	if g.seat.plain && g.epoch != epoch {
+		return ReasonChanged, false
+	}
+	buf := bytebufferpool.Get()
+	defer bytebufferpool.Put(buf)
+	for i, b := range g.pre {
+		buf.B = append(buf.B, b...)
+		g.pre[i] = nil
+	}
+	why = g.fill(buf)
+	g.place.Store(g.seq)
+	g.jumped.Store(g.skipped)
+	if len(buf.B) == 0 {
+		return why, why == ""
+	}
+	_ = g.conn.SetWriteDeadline(time.Now().Add(set.StallTimeout))
+	n, err := g.conn.Write(buf.B)
+	g.account(n)
+	switch {
+	case err == nil:
+		return why, false
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return ReasonStalled, false
+	case isClosed(g.kicked):
+		return ReasonKicked, false
+	}
+	return ReasonLeft, false
+}
+
+// sayEnd tells a guest whose way to the end of the stream has left the ring.
+func (g *guest) sayEnd(limit time.Duration) Reason {
+	if !g.seat.plain {
+		_ = g.conn.SetWriteDeadline(time.Now().Add(limit))
+		n, _ := g.conn.Write(g.seat.stream.EndFrame())
+		g.account(n)
+	}
+	return g.srv.endReason()
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// fill appends packets from the ring to buf; the reason is set when the guest ends
+// behind them.
+func (g *guest) fill(buf *bytebufferpool.ByteBuffer) Reason {
+	var slabs [guestPackets]*ringbuf.Slab
+	n, _ := g.seat.stream.Ring().Take(g.seq, slabs[:])
+	defer release(slabs[:n])
+	for _, s := range slabs[:n] {
+		if why := g.put(buf, s); why != "" {
+			return why
+		}
+		g.seq++
+		if len(buf.B) >= guestBytes {
+			break
+		}
+	}
+	return ""
+}
+
+// put appends one packet as this kind of guest gets it.
+func (g *guest) put(buf *bytebufferpool.ByteBuffer, s *ringbuf.Slab) Reason {
+	if g.seat.plain {
+		return g.putPlain(buf, s)
+	}
+	switch s.Kind {
+	case ringbuf.Change:
+		if s.Epoch != g.epoch {
+			g.epoch = s.Epoch
+			buf.B = append(buf.B, classBytes(s, g.old)...)
+		}
+		return ""
+	case ringbuf.End:
+		buf.B = append(buf.B, s.Bytes()...)
+		return g.srv.endReason()
+	}
+	buf.B = append(buf.B, s.Bytes()...)
+	return ""
+}
+
+// putPlain appends the bare packet, padded to the size that an ASF file has. Plain ASF
+// cannot change its header.
+func (g *guest) putPlain(buf *bytebufferpool.ByteBuffer, s *ringbuf.Slab) Reason {
+	switch {
+	case s.Kind == ringbuf.End:
+		return g.srv.endReason()
+	case s.Kind == ringbuf.Change && s.Epoch == g.epoch:
+		return ""
+	case s.Kind == ringbuf.Change:
+		return ReasonChanged
+	}
+	packet := s.Bytes()[s.Payload:]
+	if g.srv.opts.PadPacket == nil || len(packet) == g.packetSize {
+		buf.B = append(buf.B, packet...)
+		return ""
+	}
+	padded, err := g.srv.opts.PadPacket(buf.B, packet, g.packetSize)
+	if err != nil { // leave this one out: the player conceals one packet, not a torn one
+		g.skipped++
+		return ""
+	}
+	buf.B = padded
+	return ""
+}
+
+func (g *guest) account(n int) {
+	g.bytes.Add(uint64(n))
+	m := g.seat.stream.Metrics()
+	m.BytesOut.Add(uint64(n))
+	m.WriteCalls.Inc()
+	if !g.joined && n > 0 {
+		g.joined = true
+		m.Join.ObserveDuration(time.Duration(stream.Monotonic() - g.seat.asked))
+	}
+}
+
+// kick ends the guest. Any goroutine.
+func (g *guest) kick() {
+	g.once.Do(func() {
+		close(g.kicked)
+		_ = g.conn.Close()
+	})
+}
+
+// describe returns what is known of the guest. Any goroutine.
+func (g *guest) describe() Viewer {
+	d := g.seat.describe()
+	at := cursor{seq: g.place.Load()}
+	d.BytesOut, d.Skipped, d.Lag = g.bytes.Load(), g.jumped.Load(), at.lag(g.seat.stream.Ring())
+	return d
+}

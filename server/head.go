@@ -1,0 +1,120 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/stream-pump/stream-pump/mmsh"
+)
+
+var headReaders = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
+
+// headEnd returns the length of the request head at the start of b with its empty
+// line, or 0 when it is not whole.
+func headEnd(b []byte) int {
+	if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 {
+		return i + 4
+	}
+	if i := bytes.Index(b, []byte("\n\n")); i >= 0 {
+		return i + 2
+	}
+	return 0
+}
+
+// parseHead reads a whole request head. The request's Body is not to be used.
+func parseHead(head []byte) (*http.Request, error) {
+	br := headReaders.Get().(*bufio.Reader)
+	defer headReaders.Put(br)
+	br.Reset(bytes.NewReader(head))
+	req, err := http.ReadRequest(br)
+	if err != nil {
+		return nil, fmt.Errorf("not an HTTP request: %w", err)
+	}
+	return req, nil
+}
+
+// plausible tells whether a connection's first bytes may be a request: a method begins
+// with a letter.
+func plausible(first byte) bool {
+	return first >= 'A' && first <= 'Z' || first >= 'a' && first <= 'z' || first == '\r' || first == '\n'
+}
+
+// readHead works on what has arrived of a request's head and tells whether there may
+// be more to do at once: the connection has a new phase and bytes are left.
+func (c *conn) readHead() bool {
+	buf, _ := c.gc.Peek(-1)
+	if len(buf) == 0 {
+		return false
+	}
+	if yes, maybe := mmsh.IsMMST(buf); yes {
+		_, _ = c.gc.Discard(-1)
+		c.hangUp(lingerTime) // half-closed: the player falls back to HTTP at once
+		return false
+	} else if maybe {
+		return false
+	}
+	if !plausible(buf[0]) {
+		c.refuse(400, "not an HTTP request (this is an HTTP port)")
+		return false
+	}
+	end := headEnd(buf)
+	if end == 0 && len(buf) < maxHead {
+		return false
+	}
+	if end == 0 || end > maxHead {
+		c.refuse(431, fmt.Sprintf("the request's head is larger than %d bytes", maxHead))
+		return false
+	}
+	req, err := parseHead(buf[:end])
+	if err != nil {
+		c.refuse(400, "not an HTTP request")
+		return false
+	}
+	return c.handle(req, end)
+}
+
+// refuse answers with an error, passes over whatever else comes, and closes.
+func (c *conn) refuse(status int, text string) {
+	_, _ = c.gc.Discard(-1)
+	c.give(c.srv.refuse(status, text, false))
+}
+
+// handle acts on a request whose head is the next end bytes. See readHead for the
+// result.
+func (c *conn) handle(req *http.Request, end int) bool {
+	a := c.srv.route(&request{Request: req, remote: c.remote})
+	if a.handOver != nil || a.watch != nil && a.watch.plain {
+		c.handOver(a)
+		return false
+	}
+	_, _ = c.gc.Discard(end)
+	body := req.ContentLength
+	switch {
+	case len(req.TransferEncoding) > 0, body > maxBody:
+		a.drop()
+		c.refuse(413, fmt.Sprintf("the request's body is larger than %d bytes or of unknown length", maxBody))
+		return false
+	case body > 0:
+		c.answer, c.skip = a, int(body)
+		c.await(readingBody, c.srv.settings.Load().HeadTimeout)
+		return true
+	}
+	c.give(a)
+	return c.gc.InboundBuffered() > 0 && c.phase != gone
+}
+
+// wantsKeepAlive tells whether the request asks by name to keep the connection.
+func wantsKeepAlive(h http.Header) bool {
+	for _, v := range h.Values("Connection") {
+		for _, item := range strings.Split(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(item), "keep-alive") {
+				return true
+			}
+		}
+	}
+	return false
+}

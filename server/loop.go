@@ -1,0 +1,178 @@
+package server
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"github.com/stream-pump/stream-pump/stream"
+)
+
+// loop is what the server keeps for one event loop. Apart from dirty, pulse and the
+// figures at the end, all of it belongs to the loop's goroutine.
+type loop struct {
+	srv     *Server
+	el      gnet.EventLoop
+	groups  map[*stream.Stream]*group
+	owing   []*group           // groups with viewers that want another turn
+	conns   map[*conn]struct{} // connections with a deadline: a head, a body or a close is awaited
+	leaving []departure        // viewers that finished during the pass
+	common  window             // packets that are new to everybody
+	own     window             // packets of one viewer's turn
+
+	dirty atomic.Pointer[group] // groups with new packets, a stack pushed by publishers
+	pulse *pulse
+
+	worst atomic.Int64 // ns, the longest pass since it was asked for
+	busy  atomic.Int64 // ns spent in passes
+}
+
+// departure is a viewer that a pass has done with.
+type departure struct {
+	v   *viewer
+	out outcome
+}
+
+// groupOf returns the group of a stream, made when there is none. Runs on the loop.
+func (l *loop) groupOf(s *stream.Stream) *group {
+	g := l.groups[s]
+	if g == nil {
+		g = &group{loop: l, stream: s, ring: s.Ring(), seq: s.Ring().Tail()}
+		g.cancel = s.Subscribe(g)
+		l.groups[s] = g
+	}
+	return g
+}
+
+// flush passes over every group that has new packets or owes bytes. Runs on the loop.
+func (l *loop) flush() pass {
+	start := stream.Monotonic()
+	now := start
+	for _, g := range l.takeDirty() {
+		g.listed = false
+		g.flush(now)
+		end := stream.Monotonic()
+		g.stream.Metrics().Flush.ObserveDuration(time.Duration(end - now))
+		now = end
+	}
+	l.seeOff()
+	took := now - start
+	l.busy.Add(took)
+	if took > l.worst.Load() {
+		l.worst.Store(took)
+	}
+	return pass{took: time.Duration(took), again: l.nextTurn(now)}
+}
+
+// takeDirty returns the groups of this pass: those in owing, with the newly dirty added.
+func (l *loop) takeDirty() []*group {
+	due := l.owing
+	for g := l.dirty.Swap(nil); g != nil; {
+		next := g.next
+		g.next = nil
+		g.dirty.Store(false) // before the ring is read: what is published later is dirty again
+		if !g.listed {
+			g.listed = true
+			due = append(due, g)
+		}
+		g = next
+	}
+	l.owing = due
+	return due
+}
+
+// nextTurn keeps in owing the groups that want another turn and returns when the first
+// of them does; 0 when there are none.
+func (l *loop) nextTurn(now int64) time.Duration {
+	keep := l.owing[:0]
+	var at int64
+	for _, g := range l.owing {
+		if g.retryAt == 0 || len(g.viewers) == 0 {
+			continue
+		}
+		g.listed = true
+		keep = append(keep, g)
+		if at == 0 || g.retryAt < at {
+			at = g.retryAt
+		}
+	}
+	clear(l.owing[len(keep):])
+	l.owing = keep
+	if at == 0 {
+		return 0
+	}
+	return time.Duration(max(at-now, int64(time.Millisecond)))
+}
+
+// seeOff closes the viewers that the pass has done with.
+func (l *loop) seeOff() {
+	for _, d := range l.leaving {
+		c, ok := d.v.conn.Context().(*conn)
+		if !ok || c.viewer != d.v {
+			continue // gone meanwhile
+		}
+		switch d.out {
+		case finished:
+			c.finish(l.srv.endReason())
+		case stalled:
+			c.cut(ReasonStalled)
+		default:
+			c.cut(ReasonError)
+		}
+	}
+	clear(l.leaving)
+	l.leaving = l.leaving[:0]
+}
+
+// task is a piece of work for an event loop.
+type task func()
+
+// Run implements gnet.Runnable.
+func (t task) Run(context.Context) error {
+	t()
+	return nil
+}
+
+// call runs f on the loop and waits until it has run; false when the loop is gone or
+// ctx is done first.
+func (l *loop) call(ctx context.Context, f func()) bool {
+	done := make(chan struct{})
+	err := l.el.Execute(ctx, task(func() {
+		f()
+		close(done)
+	}))
+	if err != nil {
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	case <-l.srv.stopped:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// beat runs the loop's pulse until the server is closed.
+func (l *loop) beat(ctx context.Context) {
+	var result pass
+	done := make(chan struct{}, 1)
+	flush := task(func() {
+		result = l.flush()
+		done <- struct{}{}
+	})
+	l.pulse.run(ctx, l.srv.settings.Load, func() (pass, bool) {
+		if l.el.Execute(ctx, flush) != nil {
+			return pass{}, false
+		}
+		select {
+		case <-done:
+			return result, true
+		case <-l.srv.stopped:
+			return pass{}, false
+		}
+	})
+}

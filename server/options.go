@@ -1,0 +1,84 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/stream"
+	"github.com/stream-pump/stream-pump/telemetry"
+)
+
+// PushHandler takes over the connection of an encoder. req was read from br with
+// [http.ReadRequest], so its Body can be read; ServeConn owns the connection until it
+// returns, then the server closes it. ctx ends when the server is closed.
+type PushHandler interface {
+	ServeConn(ctx context.Context, conn net.Conn, br *bufio.Reader, req *http.Request)
+}
+
+// Options are what a server is made with and keeps for life. Streams is required.
+type Options struct {
+	Streams *stream.Registry
+	Limits  *access.Limits     // admission of viewers and connections; nil for no limits
+	Push    PushHandler        // nil refuses pushes with 404
+	Metrics *telemetry.Metrics // nil for none
+	Log     *slog.Logger       // nil discards
+	Loops   int                // event loops; 0 for one a processor
+	// PadPacket appends to dst a media packet padded to the nominal size, for viewers
+	// of plain ASF; nil sends packets as they are.
+	PadPacket func(dst, packet []byte, nominal int) ([]byte, error)
+	Settings  Settings
+}
+
+// Settings are what may change while the server runs. A zero field takes its default.
+type Settings struct {
+	PulseMin       time.Duration // shortest time between two flushes of a loop; 10 ms
+	PulseMax       time.Duration // longest, however many viewers; 200 ms
+	BurstMax       time.Duration // how far back a joiner may start without a key frame; 2 s
+	BurstBandwidth int64         // bit/s for all joiners' bursts together; 0 for no bound
+	LagMax         time.Duration // behind the source, then the viewer is moved ahead; 10 s
+	StallTimeout   time.Duration // without the viewer taking a byte, then it is dropped; 30 s
+	HeadTimeout    time.Duration // for a request's head; 10 s
+	SessionTimeout time.Duration // a client-id without a connection is forgotten; 60 s
+	Redirect404    string        // Location for unknown paths; "" answers 404
+	RetryAfter     time.Duration // told to viewers of a stream that is not live; 10 s
+}
+
+func (s Settings) withDefaults() Settings {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&s.PulseMin, 10*time.Millisecond)
+	def(&s.PulseMax, 200*time.Millisecond)
+	s.PulseMax = max(s.PulseMax, s.PulseMin)
+	def(&s.BurstMax, 2*time.Second)
+	def(&s.LagMax, 10*time.Second)
+	def(&s.StallTimeout, 30*time.Second)
+	def(&s.HeadTimeout, 10*time.Second)
+	def(&s.SessionTimeout, 60*time.Second)
+	def(&s.RetryAfter, 10*time.Second)
+	return s
+}
+
+// Viewer is what is known of one viewer.
+type Viewer struct {
+	ID        string // unique while the program runs
+	ClientID  uint32 // the protocol's session, 0 for plain ASF
+	Stream    string
+	Address   string // host:port
+	UserAgent string // as sent: escape it
+	Kind      string // "mmsh" or "asf"
+	TLS       bool
+	Connected time.Time
+	BytesOut  uint64
+	Lag       time.Duration // behind the source
+	Skipped   uint64        // packets jumped over
+	Reason    Reason        // why it left, empty while it is there
+	Left      time.Time     // zero while it is there
+}

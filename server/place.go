@@ -1,0 +1,91 @@
+package server
+
+import (
+	"time"
+
+	"github.com/stream-pump/stream-pump/ringbuf"
+	"github.com/stream-pump/stream-pump/stream"
+)
+
+// placeTries bounds how often a place is looked for while the stream changes its header
+// at the same moment.
+const placeTries = 8
+
+// livePlace returns where a viewer should start now, with the header it needs: the
+// newest key frame of the header's epoch, else (no key frames, or none yet) at most
+// back before the live edge. header is nil when the stream has none.
+func livePlace(s *stream.Stream, back time.Duration) (seq uint64, header *stream.Header) {
+	r := s.Ring()
+	for range placeTries {
+		h := s.Header()
+		if h == nil {
+			return 0, nil
+		}
+		start := r.EpochStart()
+		seq, ok := r.Key()
+		if !ok {
+			seq = r.FirstAfter(start, r.Newest()-int64(back))
+			if h.KeyFrames {
+				seq = max(start, r.Head()) // no picture before the next key frame; give all there is
+			}
+		}
+		// The header is read before and after: a change in between would pair packets
+		// with the wrong header.
+		m, there := r.Peek(seq)
+		fits := !there || m.Kind != ringbuf.Data || m.Epoch == h.Epoch
+		if fits && seq >= start && s.Header() == h {
+			return seq, h
+		}
+	}
+	return r.Tail(), s.Header()
+}
+
+// catchUp moves a cursor ahead that is further behind than the settings allow, or that
+// was lapped. It reports false when the viewer must end instead.
+func (c *cursor) catchUp(s *stream.Stream, set *Settings) bool {
+	m, there := s.Ring().Peek(c.seq)
+	if there && s.Ring().Newest()-m.Arrived <= int64(set.LagMax) {
+		return true
+	}
+	if !there && c.seq >= s.Ring().Head() { // at the live edge
+		return true
+	}
+	return c.jump(s, set.BurstMax)
+}
+
+// lag returns how far the cursor is behind the source, in time.
+func (c *cursor) lag(r *ringbuf.Ring) time.Duration {
+	m, there := r.Peek(max(c.seq, r.Head()))
+	if !there {
+		return 0
+	}
+	return time.Duration(max(r.Newest()-m.Arrived, 0))
+}
+
+// jump moves a cursor that has fallen behind to the live place. It reports false when
+// the viewer must end instead, because the stream has ended in what would be skipped,
+// and it leaves the cursor alone when the live place is no further on.
+func (c *cursor) jump(s *stream.Stream, back time.Duration) bool {
+	r := s.Ring()
+	if r.Ended(c.seq) {
+		return false
+	}
+	seq, h := livePlace(s, back)
+	if h == nil {
+		return false
+	}
+	if seq <= c.seq {
+		return true
+	}
+	c.skipped += seq - c.seq
+	s.Metrics().SkippedPackets.Add(seq - c.seq)
+	c.seq = seq
+	if h.Epoch != c.epoch {
+		change := h.Change
+		if c.old {
+			change = change[h.AltStart:]
+		}
+		c.pre[0], c.epoch = change, h.Epoch
+	}
+	return true
+}

@@ -1,0 +1,227 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+
+	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/mmsh"
+	"github.com/stream-pump/stream-pump/stream"
+)
+
+// request is a request and what is known of its connection.
+type request struct {
+	*http.Request
+	remote netip.AddrPort
+	tls    bool
+	mmsh   mmsh.Request
+}
+
+// answer is what a request gets. Exactly one of these holds: head is the whole reply;
+// watch is set, and head goes in front of the stream; handOver is set.
+type answer struct {
+	status   int
+	head     []byte
+	keep     bool // another request may follow on the connection
+	watch    *seat
+	handOver func(*door) // takes the connection from here, on a goroutine
+}
+
+// drop gives back what an answer that is not given has taken.
+func (a *answer) drop() {
+	if a.watch != nil {
+		a.watch.ticket.Release()
+		a.watch.release()
+	}
+}
+
+// route decides what a request gets. It runs on event loops and goroutines alike.
+func (s *Server) route(r *request) answer {
+	r.mmsh = mmsh.Classify(r.Method, r.Header)
+	if r.mmsh.Kind == mmsh.Options {
+		return s.options(r)
+	}
+	kind, path := parseTarget(r.URL.Path)
+	if kind == pushTarget {
+		return s.push(r)
+	}
+	st := s.opts.Streams.Lookup(path)
+	if kind == unknownTarget || st == nil {
+		return s.notFound(r)
+	}
+	switch kind {
+	case asxTarget:
+		return s.asx(r, st)
+	case asfTarget:
+		return s.plain(r, st)
+	}
+	return s.onStream(r, st)
+}
+
+// onStream answers a request to /streams/PATH.
+func (s *Server) onStream(r *request, st *stream.Stream) answer {
+	kind := r.mmsh.ForSession(r.Method, r.mmsh.HasClientID && s.sessions.known(r.mmsh.ClientID))
+	switch kind {
+	case mmsh.Describe:
+		return s.describe(r, st)
+	case mmsh.Play, mmsh.PlayNext:
+		return s.play(r, st)
+	case mmsh.KeepAlive, mmsh.SelectStream, mmsh.Stop:
+		return s.inSession(r, http.StatusOK)
+	case mmsh.Log, mmsh.LogXML:
+		return s.empty(r, http.StatusNoContent)
+	case mmsh.SendEvent, mmsh.ContentInfo:
+		return s.empty(r, http.StatusOK)
+	case mmsh.Web, mmsh.HeadWeb:
+		return s.web(r, st)
+	case mmsh.PushSetup, mmsh.PushStart, mmsh.PushOther:
+		return s.refuse(http.StatusBadRequest, "a stream is pushed to its path with "+pushSuffix+" at the end", true)
+	case mmsh.PipelineTest:
+		return s.refuse(http.StatusBadRequest, "pipelining is not offered", false)
+	}
+	return s.refuse(http.StatusBadRequest, "not a request that this server knows", false)
+}
+
+// describe answers with the header, and the connection closes unless a client of
+// version 9 asked by name to keep it. [MS-WMSP] 3.2.5.4.
+func (s *Server) describe(r *request, st *stream.Stream) answer {
+	h, refusal := s.onAir(r, st)
+	if refusal != nil {
+		return *refusal
+	}
+	ticket, err := s.opts.Limits.Admit(st.Path(), r.remote.Addr(), expectedRate(st))
+	if err != nil {
+		return s.overLimit(r, err)
+	}
+	ticket.Release() // only asked: the place is taken by Play
+	sess, reset := s.session(r)
+	if sess.streaming {
+		return s.refuse(http.StatusBadRequest, "the session is streaming", false)
+	}
+	p := s.params(r, sess.id)
+	p.Reset, p.ContentLength = reset, len(h.Frame)
+	p.KeepAlive = p.V9 && wantsKeepAlive(r.Header)
+	head := mmsh.AppendDescribeHead(make([]byte, 0, 512+len(h.Frame)), p)
+	return answer{status: http.StatusOK, head: append(head, h.Frame...), keep: p.KeepAlive}
+}
+
+// play seats a viewer. [MS-WMSP] 3.2.5.6.
+func (s *Server) play(r *request, st *stream.Stream) answer {
+	if _, refusal := s.onAir(r, st); refusal != nil {
+		return *refusal
+	}
+	sess, reset := s.session(r)
+	if !s.sessions.stream(sess) {
+		return s.refuse(http.StatusBadRequest, "the session is streaming already", false)
+	}
+	t, err := s.newSeat(st, r.remote, r.UserAgent(), r.mmsh.Agent)
+	if err != nil {
+		s.sessions.release(sess)
+		return s.overLimit(r, err)
+	}
+	t.session, t.sessions, t.client, t.tls = sess, s.sessions, sess.id, r.tls
+	p := s.params(r, sess.id)
+	p.Reset = reset
+	return answer{status: http.StatusOK, head: mmsh.AppendPlayHead(make([]byte, 0, 512), p), watch: t}
+}
+
+// onAir returns the header of a stream that delivers, or the refusal.
+func (s *Server) onAir(r *request, st *stream.Stream) (*stream.Header, *answer) {
+	h := st.Header()
+	if s.draining.Load() || h == nil || !st.State().Delivering() {
+		a := s.notLive(r.Method == http.MethodHead)
+		return nil, &a
+	}
+	return h, nil
+}
+
+// session returns the session that the request names, or a new one; reset tells that
+// it named one that is gone.
+func (s *Server) session(r *request) (sess *session, reset bool) {
+	if r.mmsh.HasClientID {
+		if sess = s.sessions.touch(r.mmsh.ClientID); sess != nil {
+			return sess, false
+		}
+	}
+	return s.sessions.create(), r.mmsh.HasClientID
+}
+
+// inSession gives an empty answer to a request that must name a session.
+func (s *Server) inSession(r *request, status int) answer {
+	if !r.mmsh.HasClientID || s.sessions.touch(r.mmsh.ClientID) == nil {
+		return s.refuse(http.StatusBadRequest, "missing or unknown client-id", false)
+	}
+	return s.empty(r, status)
+}
+
+// empty gives an answer without a body, naming the session if the request did.
+func (s *Server) empty(r *request, status int) answer {
+	p := s.sessionParams(r)
+	return answer{status: status, head: mmsh.AppendEmptyHead(nil, status, p), keep: p.KeepAlive}
+}
+
+// options answers KeepAlive as pipelining clients send it. [MS-WMSP] 2.2.2.3.2.
+func (s *Server) options(r *request) answer {
+	p := s.sessionParams(r)
+	p.KeepAlive = p.KeepAlive || r.ProtoAtLeast(1, 1) && !r.Close
+	return answer{status: http.StatusOK, head: mmsh.AppendOptionsReply(nil, p), keep: p.KeepAlive}
+}
+
+func (s *Server) sessionParams(r *request) mmsh.ReplyParams {
+	p := s.params(r, r.mmsh.ClientID)
+	p.HasClientID = r.mmsh.HasClientID && s.sessions.touch(r.mmsh.ClientID) != nil
+	p.KeepAlive = wantsKeepAlive(r.Header)
+	return p
+}
+
+func (s *Server) params(r *request, clientID uint32) mmsh.ReplyParams {
+	return mmsh.ReplyParams{ClientID: clientID, V9: r.mmsh.V9(), Timeout: s.settings.Load().SessionTimeout}
+}
+
+// push hands the connection to the push handler, whatever the method: it knows what an
+// encoder understands.
+func (s *Server) push(r *request) answer {
+	if s.opts.Push == nil || (r.Method != http.MethodPost && r.Method != http.MethodPut) {
+		return s.notFound(r)
+	}
+	if s.draining.Load() {
+		return s.notLive(false)
+	}
+	return answer{handOver: func(d *door) { d.push() }}
+}
+
+func (s *Server) notFound(r *request) answer {
+	if to := s.settings.Load().Redirect404; to != "" {
+		b := mmsh.AppendError(nil, mmsh.ErrorParams{Status: http.StatusFound, Location: to, HeadOnly: r.Method == http.MethodHead})
+		return answer{status: http.StatusFound, head: b}
+	}
+	b := mmsh.AppendError(nil, mmsh.ErrorParams{Status: http.StatusNotFound, Text: "no such stream",
+		HeadOnly: r.Method == http.MethodHead, Push: r.mmsh.Agent.Encoder})
+	return answer{status: http.StatusNotFound, head: b}
+}
+
+func (s *Server) notLive(headOnly bool) answer {
+	b := mmsh.AppendError(nil, mmsh.ErrorParams{Status: http.StatusServiceUnavailable, HeadOnly: headOnly,
+		Text: "the stream is not live now, try again later", RetryAfter: s.settings.Load().RetryAfter})
+	return answer{status: http.StatusServiceUnavailable, head: b}
+}
+
+// overLimit refuses a viewer for a limit: 453 to MMSH clients, 503 to others.
+func (s *Server) overLimit(r *request, err error) answer {
+	p := mmsh.ErrorParams{Status: http.StatusServiceUnavailable, RetryAfter: s.settings.Load().RetryAfter, Text: "the server is full"}
+	var limit *access.LimitError
+	if errors.As(err, &limit) {
+		p.Text = fmt.Sprintf("the server is full (limit: %s)", limit.Limit)
+	}
+	if r.mmsh.Agent.MMSH || r.mmsh.Kind == mmsh.Play {
+		p.Status, p.RetryAfter = mmsh.StatusNotEnoughBandwidth, 0
+	}
+	return answer{status: p.Status, head: mmsh.AppendError(nil, p)}
+}
+
+// refuse is an error answer after which the connection closes.
+func (s *Server) refuse(status int, text string, push bool) answer {
+	return answer{status: status, head: mmsh.AppendError(nil, mmsh.ErrorParams{Status: status, Text: text, Push: push})}
+}

@@ -1,0 +1,96 @@
+package server
+
+import (
+	"net/netip"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/mmsh"
+	"github.com/stream-pump/stream-pump/stream"
+)
+
+// seat is the cold side of a viewer: who it is, and the place it takes.
+type seat struct {
+	id     uint64
+	stream *stream.Stream
+	client uint32 // client-id, 0 for none
+	remote netip.AddrPort
+	agent  string
+	old    bool // of the second class: below version 9
+	plain  bool // plain ASF
+	tls    bool
+	since  time.Time
+	asked  int64 // ns, when the request was whole
+	ticket *access.Ticket
+
+	session  *session // nil for plain ASF
+	sessions *sessions
+}
+
+// release lets the viewer's client-id play again.
+func (t *seat) release() {
+	if t.session != nil {
+		t.sessions.release(t.session)
+	}
+}
+
+var seats atomic.Uint64
+
+// maxAgent is how much of a User-Agent is kept, in bytes.
+const maxAgent = 200
+
+func (s *Server) newSeat(st *stream.Stream, remote netip.AddrPort, agent string, a mmsh.Agent) (*seat, error) {
+	ticket, err := s.opts.Limits.Admit(st.Path(), remote.Addr(), expectedRate(st))
+	if err != nil {
+		return nil, err
+	}
+	return &seat{
+		id: seats.Add(1), stream: st, remote: remote, agent: agent[:min(len(agent), maxAgent)],
+		old: a.Old(), since: time.Now(), asked: stream.Monotonic(), ticket: ticket,
+	}, nil
+}
+
+// expectedRate is what a viewer of the stream will cost, in bit/s.
+func expectedRate(st *stream.Stream) int64 {
+	if r := int64(st.Bitrate()); r > 0 {
+		return r
+	}
+	if h := st.Header(); h != nil {
+		return h.Bitrate
+	}
+	return 0
+}
+
+// enter notes that the viewer is there.
+func (s *Server) enter(t *seat) {
+	t.stream.ViewerJoined()
+	s.watching.Add(1)
+}
+
+// leave gives the place back and remembers the viewer.
+func (s *Server) leave(t *seat, v Viewer, why Reason) {
+	t.ticket.Release()
+	t.stream.ViewerLeft()
+	s.watching.Add(-1)
+	t.release()
+	if why != ReasonLeft && why != ReasonEnded && why != ReasonDrained {
+		t.stream.Metrics().ViewersDropped(string(why)).Inc()
+	}
+	s.closed.add(v, why)
+	s.log.Debug("viewer left", "stream", v.Stream, "address", v.Address, "reason", string(why),
+		"bytes", v.BytesOut, "skipped_packets", v.Skipped, "connected", time.Since(t.since).Round(time.Millisecond))
+}
+
+// describe returns what is known of the viewer, apart from its figures.
+func (t *seat) describe() Viewer {
+	kind := "mmsh"
+	if t.plain {
+		kind = "asf"
+	}
+	return Viewer{
+		ID: strconv.FormatUint(t.id, 10), ClientID: t.client, Stream: t.stream.Path(), Address: t.remote.String(),
+		UserAgent: t.agent, Kind: kind, TLS: t.tls, Connected: t.since,
+	}
+}

@@ -1,0 +1,263 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/stream"
+)
+
+// ErrServerClosed is returned by Serve on a server that has been shut down.
+var ErrServerClosed = errors.New("server is closed")
+
+// Server serves viewers. All exported methods are safe from any goroutine.
+type Server struct {
+	gnet.BuiltinEventEngine // the events that nothing is done about
+
+	opts     Options
+	log      *slog.Logger
+	settings atomic.Pointer[Settings]
+	client   *gnet.Client
+	loops    sync.Map // gnet.EventLoop → *loop
+	sessions *sessions
+	crowds   *crowds
+	burst    *burst
+	closed   closedLog
+	spare    spare
+	watching atomic.Int64 // viewers and guests
+	draining atomic.Bool
+
+	ctx     context.Context // ends when the server is closed
+	cancel  context.CancelFunc
+	stopped chan struct{} // closed together with ctx
+	wg      sync.WaitGroup
+
+	accepting sync.WaitGroup
+
+	mu        sync.Mutex // guards what follows
+	listeners map[net.Listener]struct{}
+	hosted    map[net.Conn]struct{} // connections on goroutines
+}
+
+// tickEvery is how often deadlines are looked at.
+const tickEvery = 250 * time.Millisecond
+
+// New returns a server whose event loops run; it accepts nothing before Serve.
+func New(o Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Limits == nil {
+		o.Limits = access.NewLimits(access.Bounds{})
+	}
+	s := &Server{
+		opts: o, log: o.Log, sessions: newSessions(time.Now), crowds: newCrowds(), stopped: make(chan struct{}),
+		listeners: map[net.Listener]struct{}{}, hosted: map[net.Conn]struct{}{},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.burst = newBurst(o.Settings.BurstBandwidth)
+	s.Update(o.Settings)
+	client, err := gnet.NewClient(s, gnet.WithNumEventLoop(o.Loops), gnet.WithMulticore(o.Loops == 0),
+		gnet.WithReadBufferCap(maxHead), gnet.WithLogger(engineLog{o.Log}))
+	if err != nil {
+		return nil, fmt.Errorf("making the event loops: %w", err)
+	}
+	if err := client.Start(); err != nil {
+		return nil, fmt.Errorf("starting the event loops: %w", err)
+	}
+	s.client = client
+	s.spare.open()
+	s.background(s.tick)
+	s.background(func() { s.crowds.beat(s.ctx, s.settings.Load) })
+	return s, nil
+}
+
+// Update replaces the settings; connected viewers feel them at once.
+func (s *Server) Update(set Settings) {
+	set = set.withDefaults()
+	s.settings.Store(&set)
+	s.burst.setRate(set.BurstBandwidth)
+}
+
+// background runs f on a goroutine that Shutdown waits for.
+func (s *Server) background(f func()) {
+	s.wg.Add(1)
+	go func() {
+		defer s.wg.Done()
+		f()
+	}()
+}
+
+// spawn serves a connection on a goroutine, and closes it and gives its place back at
+// the end.
+func (s *Server) spawn(c net.Conn, serve func(context.Context)) {
+	s.mu.Lock()
+	s.hosted[c] = struct{}{}
+	s.mu.Unlock()
+	s.background(func() {
+		defer func() {
+			_ = c.Close()
+			s.opts.Limits.Disconnect()
+			s.mu.Lock()
+			delete(s.hosted, c)
+			s.mu.Unlock()
+		}()
+		if s.ctx.Err() == nil {
+			serve(s.ctx)
+		}
+	})
+}
+
+// loopOf returns what is kept for an event loop, made at its first connection. Runs on
+// that loop.
+func (s *Server) loopOf(el gnet.EventLoop) *loop {
+	if l, ok := s.loops.Load(el); ok {
+		return l.(*loop)
+	}
+	l := &loop{srv: s, el: el, groups: map[*stream.Stream]*group{}, conns: map[*conn]struct{}{}, pulse: newPulse()}
+	s.loops.Store(el, l)
+	s.background(func() { l.beat(s.ctx) })
+	return l
+}
+
+func (s *Server) eachLoop(f func(*loop)) {
+	s.loops.Range(func(_, l any) bool {
+		f(l.(*loop))
+		return true
+	})
+}
+
+// tick looks at deadlines until the server is closed.
+func (s *Server) tick() {
+	t := time.NewTicker(tickEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-t.C:
+		}
+		s.sessions.sweep(2 * s.settings.Load().SessionTimeout)
+		s.eachLoop(func(l *loop) { l.call(s.ctx, l.tick) })
+	}
+}
+
+// tick looks at the deadlines of the loop's connections. Runs on the loop.
+func (l *loop) tick() {
+	now := stream.Monotonic()
+	for c := range l.conns {
+		c.tick(now)
+	}
+}
+
+// lingering tells whether a connection of the loop waits for its peer to close. Runs on
+// the loop.
+func (l *loop) lingering() bool {
+	for c := range l.conns {
+		if c.phase == lingering || c.phase == draining {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Server) count(status int) {
+	if s.opts.Metrics != nil && status != 0 {
+		s.opts.Metrics.Requests(status).Inc()
+	}
+}
+
+// endReason is why a viewer that has the end of its stream leaves.
+func (s *Server) endReason() Reason {
+	if s.draining.Load() {
+		return ReasonDrained
+	}
+	return ReasonEnded
+}
+
+func (s *Server) addListener(ln net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	s.listeners[ln] = struct{}{}
+	s.accepting.Add(1)
+	return true
+}
+
+func (s *Server) removeListener(ln net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, ln)
+	s.accepting.Done()
+}
+
+// Drain stops accepting and refuses further viewers; those who are there stay until
+// their streams end.
+func (s *Server) Drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining.Store(true)
+	for ln := range s.listeners {
+		_ = ln.Close()
+	}
+}
+
+// Shutdown drains, waits until every viewer has left, which the caller brings about by
+// closing the streams, or until ctx is done; then it cuts whoever is left off and stops
+// the event loops. It returns ctx's error if anybody had to be cut off.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	err := s.awaitEmpty(ctx)
+	s.accepting.Wait() // whoever enrolls a connection needs its event loop alive
+	close(s.stopped)
+	s.cancel()
+	s.mu.Lock()
+	for c := range s.hosted {
+		_ = c.Close()
+	}
+	s.mu.Unlock()
+	if stopErr := s.client.Stop(); stopErr != nil {
+		err = errors.Join(err, fmt.Errorf("stopping the event loops: %w", stopErr))
+	}
+	s.wg.Wait()
+	s.spare.close()
+	return err
+}
+
+// awaitEmpty waits until no viewer is left, and then for those who have just got
+// their last byte to close.
+func (s *Server) awaitEmpty(ctx context.Context) error {
+	t := time.NewTicker(10 * time.Millisecond)
+	defer t.Stop()
+	for s.watching.Load() > 0 || s.lingering(ctx) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d viewers were cut off: %w", s.watching.Load(), ctx.Err())
+		case <-t.C:
+		}
+	}
+	return nil
+}
+
+// lingering tells whether a connection waits for its peer to close.
+func (s *Server) lingering(ctx context.Context) bool {
+	found := false
+	s.eachLoop(func(l *loop) {
+		var here bool
+		if l.call(ctx, func() { here = l.lingering() }) {
+			found = found || here
+		}
+	})
+	return found
+}

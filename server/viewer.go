@@ -1,0 +1,182 @@
+package server
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"github.com/stream-pump/stream-pump/stream"
+)
+
+// viewer is an MMSH viewer on an event loop. Everything here belongs to that loop.
+type viewer struct {
+	cursor
+	fd      int
+	index   int    // place in group.viewers
+	joining bool   // no media packet is out yet
+	waiting bool   // its last write was short: bytes are owed and the socket is full
+	retryAt int64  // ns; while waiting, not written to before
+	backoff int64  // ns; how long the next retry waits
+	blocked int64  // ns; since when it has taken nothing, while waiting
+	asked   int64  // ns; when its request was whole
+	bytes   uint64 // sent
+	conn    gnet.Conn
+	group   *group
+	seat    *seat
+}
+
+// Bounds of one viewer's turn in a pass. A viewer that joins or catches up gets up to
+// turnWrites writes of writeBytes; what is left waits for the next pass, so that a
+// thousand joiners do not hold up the others.
+const (
+	writeBytes = 256 << 10
+	turnWrites = 8
+	retryMin   = int64(20 * time.Millisecond)
+	retryMax   = int64(250 * time.Millisecond)
+)
+
+// outcome is how a viewer's turn ended.
+type outcome uint8
+
+const (
+	current  outcome = iota // it has everything
+	behind                  // it is owed bytes; try again
+	finished                // it has the stream's end
+	broken                  // its connection is broken
+	stalled                 // it took nothing for too long
+)
+
+// turn writes what one viewer is owed that does not share the common window: a joiner,
+// one that is behind, one at a header change or the end. Runs on the viewer's loop.
+func (v *viewer) turn(l *loop, now int64) outcome {
+	g := v.group
+	set := l.srv.settings.Load()
+	if v.waiting && now < v.retryAt {
+		return v.stalledYet(now, set.StallTimeout)
+	}
+	if v.joining && !l.srv.burst.open(now) {
+		return behind
+	}
+	for range turnWrites {
+		if out := v.catchUp(g.stream, set); out != current {
+			return out
+		}
+		w := &l.own
+		lapped := v.gather(g.ring, w, writeBytes)
+		if w.bytes == 0 {
+			w.release()
+			if lapped {
+				continue // the ring moved on meanwhile: catchUp finds a new place
+			}
+			return current
+		}
+		n, errno := writev(v.fd, w.iov[:w.iovs])
+		g.writes++
+		out := v.wrote(l, w, n, errno, now)
+		w.release()
+		if out != current {
+			return out
+		}
+	}
+	return behind
+}
+
+// catchUp moves a viewer that is too far behind ahead, between two packets.
+func (v *viewer) catchUp(s *stream.Stream, set *Settings) outcome {
+	if v.midPacket() || v.cursor.catchUp(s, set) {
+		return current
+	}
+	return v.sayEnd(s)
+}
+
+// sayEnd writes the end of the stream to a viewer whose way there has left the ring.
+func (v *viewer) sayEnd(s *stream.Stream) outcome {
+	end := s.EndFrame()
+	var iov [1]syscall.Iovec
+	vector(&iov[0], end)
+	if n, errno := writev(v.fd, iov[:]); errno != 0 || n != len(end) {
+		return broken
+	}
+	v.bytes += uint64(len(end))
+	return finished
+}
+
+// wrote accounts for one write of w.
+func (v *viewer) wrote(l *loop, w *window, n int, errno syscall.Errno, now int64) outcome {
+	if errno != 0 && errno != syscall.EAGAIN {
+		return broken
+	}
+	if errno == syscall.EAGAIN {
+		n = 0
+	}
+	if n > 0 {
+		v.took(l, n)
+		if v.advance(w, n) {
+			return finished
+		}
+		if v.joining && v.pre[0] == nil && n == w.bytes && w.n > 0 {
+			v.joined(l, now)
+		}
+	}
+	if n == w.bytes {
+		v.waiting = false
+		return current
+	}
+	return v.full(n > 0, now, l.srv.settings.Load().StallTimeout)
+}
+
+// took counts bytes that the kernel accepted.
+func (v *viewer) took(l *loop, n int) {
+	v.bytes += uint64(n)
+	v.group.bytes += uint64(n)
+	if v.joining {
+		l.srv.burst.spend(n)
+	}
+}
+
+// joined notes that the first media packets are out.
+func (v *viewer) joined(l *loop, now int64) {
+	v.joining = false
+	v.group.stream.Metrics().Join.ObserveDuration(time.Duration(stream.Monotonic() - v.asked))
+}
+
+// full notes that the viewer's socket takes no more for now.
+func (v *viewer) full(progress bool, now int64, timeout time.Duration) outcome {
+	if progress || !v.waiting {
+		v.blocked, v.backoff = now, retryMin
+	} else {
+		v.backoff = min(2*v.backoff, retryMax)
+	}
+	v.waiting = true
+	v.retryAt = now + v.backoff
+	return v.stalledYet(now, timeout)
+}
+
+func (v *viewer) stalledYet(now int64, timeout time.Duration) outcome {
+	if now-v.blocked > int64(timeout) {
+		return stalled
+	}
+	return behind
+}
+
+// short accounts for a write of the common window that the socket did not take whole.
+func (v *viewer) short(g *group, w *window, n int, errno syscall.Errno, now int64) outcome {
+	if errno != 0 && errno != syscall.EAGAIN {
+		return broken
+	}
+	if errno == syscall.EAGAIN {
+		n = 0
+	}
+	v.bytes += uint64(n)
+	g.bytes += uint64(n)
+	v.stopInside(w.slabs[:w.iovs], n)
+	return v.full(n > 0, now, g.loop.srv.settings.Load().StallTimeout)
+}
+
+// describe returns what is known of the viewer. Runs on the viewer's loop.
+func (v *viewer) describe() Viewer {
+	d := v.seat.describe()
+	d.BytesOut, d.Skipped, d.Lag = v.bytes, v.skipped, v.lag(v.group.ring)
+	return d
+}

@@ -1,0 +1,78 @@
+package server
+
+import (
+	"github.com/stream-pump/stream-pump/ringbuf"
+	"github.com/stream-pump/stream-pump/stream"
+)
+
+// watch makes the connection a viewer and gives it what there is at once.
+func (c *conn) watch(a answer) {
+	t := a.watch
+	seq, h := livePlace(t.stream, c.srv.settings.Load().BurstMax)
+	if h == nil { // it ended since the request was looked at
+		a.drop()
+		c.give(c.srv.notLive(false))
+		return
+	}
+	g := c.loop.groupOf(t.stream)
+	v := &viewer{
+		cursor: cursor{seq: seq, epoch: h.Epoch, old: t.old, pre: [2][]byte{a.head, h.Frame}},
+		fd:     c.gc.Fd(), joining: true, asked: t.asked, conn: c.gc, group: g, seat: t,
+	}
+	_ = c.gc.SetWriteBuffer(sendBuffer(t.stream))
+	c.viewer = v
+	c.rest(watching)
+	c.srv.enter(t)
+	g.add(v)
+	c.loop.firstTurn(v)
+}
+
+// firstTurn serves a new viewer outside of a pass.
+func (l *loop) firstTurn(v *viewer) {
+	now := stream.Monotonic()
+	g := v.group
+	g.settle(v, v.turn(l, now), now)
+	g.report()
+	l.seeOff()
+	if g.retryAt == 0 {
+		return
+	}
+	if !g.listed {
+		g.listed = true
+		l.owing = append(l.owing, g)
+	}
+	l.pulse.wake()
+}
+
+// unseat takes the viewer off the connection, if it is one.
+func (c *conn) unseat(why Reason) {
+	v := c.viewer
+	if v == nil {
+		return
+	}
+	c.viewer = nil
+	d := v.describe()
+	v.drop()
+	g := v.group
+	g.remove(v)
+	if len(g.viewers) == 0 {
+		g.cancel()
+		delete(c.loop.groups, g.stream)
+	}
+	c.srv.leave(v.seat, d, why)
+}
+
+// Bounds of the kernel's share. Left alone, the send buffer of one stalled viewer grows
+// to megabytes, which hides him for half a minute. The kernel doubles what it is told,
+// for its own overhead.
+const (
+	sendBufferMin = 64 << 10
+	sendBufferMax = 256 << 10
+	sendSeconds   = 2
+)
+
+// sendBuffer is the size to ask for: two seconds of the stream, within bounds.
+func sendBuffer(s *stream.Stream) int {
+	bytes := int(expectedRate(s)/8) * sendSeconds
+	return max(sendBufferMin, min(bytes/2, sendBufferMax), ringbuf.MaxSlab)
+}
