@@ -1,0 +1,184 @@
+package ingest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stream-pump/stream-pump/mmsh"
+)
+
+const (
+	maxHead      = 16 << 10 // bytes of a request head
+	maxLinger    = 1 << 20  // bytes of a body that are read after an error
+	maxAgent     = 120      // bytes of an agent's name that are logged
+	writeTimeout = 10 * time.Second
+)
+
+// pushConn is one connection of an encoder.
+type pushConn struct {
+	push *Push
+	ctx  context.Context
+	conn net.Conn
+	peer netip.AddrPort
+
+	mu     sync.Mutex // guards what follows
+	reason string     // why reading was interrupted, "" when it was not
+	heard  time.Time  // last header, packet or change
+}
+
+// interrupt makes the connection's goroutine stop reading, and stay stopped. Any goroutine.
+func (c *pushConn) interrupt(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reason == "" {
+		c.reason = reason
+		_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// interrupted returns the reason given to interrupt.
+func (c *pushConn) interrupted() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reason
+}
+
+// allow gives the peer d for what it sends next, unless the connection was interrupted.
+func (c *pushConn) allow(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reason == "" {
+		_ = c.conn.SetReadDeadline(time.Now().Add(d))
+	}
+}
+
+// alive restarts the idle time. A deadline is set anew only when it has moved noticeably.
+func (c *pushConn) alive(force bool) {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	idle := c.push.opts.IdleTimeout
+	if !force && now.Sub(c.heard) < idle/64 {
+		return
+	}
+	c.heard = now
+	if c.reason == "" {
+		_ = c.conn.SetReadDeadline(now.Add(idle))
+	}
+}
+
+// silent tells for how long nothing was heard.
+func (c *pushConn) silent() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.heard)
+}
+
+func (c *pushConn) write(b []byte) bool {
+	_ = c.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_, err := c.conn.Write(b)
+	return err == nil
+}
+
+// fail answers with an error and leaves the client time to read it: closing a connection with unread input at once
+// would take the answer away from it.
+func (c *pushConn) fail(br *bufio.Reader, e mmsh.ErrorParams) {
+	e.Push = true
+	if c.write(mmsh.AppendError(nil, e)) {
+		c.linger(br)
+	}
+}
+
+func (c *pushConn) linger(br *bufio.Reader) {
+	half, ok := c.conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	_ = c.conn.SetReadDeadline(time.Now().Add(c.push.opts.LingerTimeout))
+	_, _ = io.CopyN(io.Discard, br, maxLinger)
+}
+
+// next reads the head of another request on the connection; nil when there is none.
+func (c *pushConn) next(h *headReader) *http.Request {
+	c.allow(c.push.opts.SessionTimeout)
+	if _, err := h.br.Peek(1); err != nil {
+		return nil
+	}
+	c.allow(c.push.opts.HeadTimeout)
+	req, err := h.read()
+	switch {
+	case err == nil:
+		return req
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.fail(h.br, mmsh.ErrorParams{Status: http.StatusRequestTimeout, Text: "the request head took too long"})
+	case errors.Is(err, errHeadTooLarge):
+		c.fail(h.br, mmsh.ErrorParams{Status: http.StatusRequestHeaderFieldsTooLarge, Text: "the request head is too large"})
+	default:
+		c.fail(h.br, mmsh.ErrorParams{Status: http.StatusBadRequest, Text: "the request cannot be parsed"})
+	}
+	return nil
+}
+
+var errHeadTooLarge = errors.New("request head too large")
+
+// headReader reads request heads of a bounded size.
+type headReader struct {
+	br   *bufio.Reader // behind the bound
+	from io.Reader
+	left int // bytes that may be read of the head, negative: any number
+}
+
+func newHeadReader(from *bufio.Reader) *headReader {
+	h := &headReader{from: from, left: -1}
+	h.br = bufio.NewReaderSize(h, 4096)
+	return h
+}
+
+// Read implements io.Reader for br.
+func (h *headReader) Read(p []byte) (int, error) {
+	if h.left < 0 {
+		return h.from.Read(p)
+	}
+	if h.left == 0 {
+		return 0, errHeadTooLarge
+	}
+	n, err := h.from.Read(p[:min(len(p), h.left)])
+	h.left -= n
+	return n, err
+}
+
+func (h *headReader) read() (*http.Request, error) {
+	h.left = maxHead
+	defer func() { h.left = -1 }()
+	return http.ReadRequest(h.br)
+}
+
+// peerOf returns the address of the other side; invalid when it has none.
+func peerOf(conn net.Conn) netip.AddrPort {
+	if a := conn.RemoteAddr(); a != nil {
+		if ap, err := netip.ParseAddrPort(a.String()); err == nil {
+			return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+		}
+	}
+	return netip.AddrPort{}
+}
+
+// printable is what of a foreign text goes into a log: printable ASCII, of bounded length.
+func printable(s string) string {
+	s = s[:min(len(s), maxAgent)]
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '.'
+		}
+		return r
+	}, s)
+}
