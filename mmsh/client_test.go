@@ -106,8 +106,10 @@ func TestReplyKind(t *testing.T) {
 		"application/octet-stream": ReplyFramed, "video/x-ms-asf": ReplyFramed, "video/x-ms-wmv": ReplyFramed,
 		"audio/x-ms-asx": ReplyPlaylist, "VIDEO/x-ms-asx": ReplyPlaylist, "text/html": ReplyUnknown, "": ReplyUnknown,
 	} {
-		if got := ReplyKindOf(in); got != want {
-			t.Errorf("MUST-C1 %q: %v", in, got)
-		}
+		t.Run("MUST-C1 "+in, func(t *testing.T) {
+			if got := ReplyKindOf(in); got != want {
+				t.Errorf("got %v", got)
+			}
+		})
 	}
 }

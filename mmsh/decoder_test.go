@@ -60,6 +60,8 @@ func TestDecodeSequences(t *testing.T) {
 			"header end end end"},
 		{"FFmpeg pushes with pre-header", PullFraming, Push, cat(pullH(bigHeader), pullD(1, packetA), unhex("24450800 0b000000 00000800")),
 			"header packet end"},
+		{"MUST-S5 short $P in a push is passed over", PushFraming, Push, cat(pushH(newHeader), unhex("24500000"), pushD(packetB)), "header skip packet"},
+		{"fourth $P goes by its length", PullFraming, Pull, cat(pairs(420, 0), unhex("24500500 01000000 ff"), pullH(newHeader)), "skip skip skip header"},
 		{"empty", PushFraming, Push, nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -218,13 +220,31 @@ func TestCounters(t *testing.T) {
 	}
 }
 
-func TestLocationWrapIsNoGap(t *testing.T) {
-	d := NewDecoder(PullFraming, Pull)
-	if _, err := feed(t, d, cat(pullH(newHeader), pullD(0xFFFFFFFF, packetB), pullD(0, packetB), pullD(150, packetB))); err != nil {
-		t.Fatal(err)
-	}
-	if c := d.Counters(); c.Gaps != 1 || c.Missing != 149 || c.Backward != 0 {
-		t.Errorf("MUST-P4: %+v", c)
+func TestGapsOfLocationID(t *testing.T) {
+	for _, c := range []struct {
+		name                    string
+		places                  []uint32
+		gaps, missing, backward uint64
+	}{
+		{"MUST-P4 one by one", []uint32{50291, 50292, 50293}, 0, 0, 0},
+		{"MUST-P4 wrap is no gap", []uint32{0xFFFFFFFF, 0, 1}, 0, 0, 0},
+		{"MUST-P4 skip is one", []uint32{0, 150}, 1, 149, 0},
+		{"MUST-P4 skip across the wrap", []uint32{0xFFFFFFF0, 4}, 1, 19, 0},
+		{"repeated and going back", []uint32{7, 7, 3}, 0, 0, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := NewDecoder(PullFraming, Pull)
+			body := pullH(newHeader)
+			for _, place := range c.places {
+				body = append(body, pullD(place, packetB)...)
+			}
+			if _, err := feed(t, d, body); err != nil {
+				t.Fatal(err)
+			}
+			if got := d.Counters(); got.Gaps != c.gaps || got.Missing != c.missing || got.Backward != c.backward {
+				t.Errorf("%+v", got)
+			}
+		})
 	}
 }
 

@@ -113,9 +113,11 @@ func TestIsMMST(t *testing.T) {
 		{"", false, true}, {"01", false, true}, {"01000000cefa0b", false, true}, {"01000000cefa0bb0", true, false},
 		{"01000000cefa0bb0d0000000", true, false}, {"01000001", false, false}, {"47455420", false, false},
 	} {
-		if yes, maybe := IsMMST(unhex(c.in)); yes != c.yes || maybe != c.maybe {
-			t.Errorf("MUST-R2 %q: %v, %v", c.in, yes, maybe)
-		}
+		t.Run("MUST-R2 first bytes "+c.in, func(t *testing.T) {
+			if yes, maybe := IsMMST(unhex(c.in)); yes != c.yes || maybe != c.maybe {
+				t.Errorf("got %v, %v", yes, maybe)
+			}
+		})
 	}
 }
 

@@ -151,7 +151,7 @@ func TestEveryReplyIsHTTP(t *testing.T) {
 		"404": AppendError(nil, ErrorParams{Status: 404}), "453": AppendError(nil, ErrorParams{Status: 453}), "599": AppendError(nil, ErrorParams{Status: 599}),
 		"503": AppendError(nil, ErrorParams{Status: 503, RetryAfter: time.Second}),
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run("MUST-D3 MUST-D8 MUST-R1 "+name, func(t *testing.T) {
 			reply, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(wire)), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -201,9 +201,11 @@ func TestSetupOptions(t *testing.T) {
 		"AutoDestroy: 1\r\n": {AutoDestroy: true},
 		"Template-URL: \"/pub\"\r\nautodestroy:0\r\nOther: x\r\nnonsense": {TemplateURL: "/pub"},
 	} {
-		if got := ParseSetupOptions([]byte(body)); got != want {
-			t.Errorf("MUST-S2 %q: %+v", body, got)
-		}
+		t.Run("MUST-S2 "+body, func(t *testing.T) {
+			if got := ParseSetupOptions([]byte(body)); got != want {
+				t.Errorf("got %+v", got)
+			}
+		})
 	}
 }
 
