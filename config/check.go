@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -65,10 +66,15 @@ func (d *decoder) checkPorts(c *Config) {
 	}
 	for i, a := range doors {
 		for _, b := range doors[:i] {
-			if overlap(a.address, b.address) {
-				d.problem(d.at(a.path), fmt.Sprintf("%s is at the address of %s, %s", lastKey(a.path), lastKey(b.path), b.address), "a port of its own")
-				break
+			if !overlap(a.address, b.address) {
+				continue
 			}
+			// The file may have moved only the other one into the way.
+			if !d.given(a.path) && d.given(b.path) {
+				a, b = b, a
+			}
+			d.problem(d.at(a.path), fmt.Sprintf("%s is at the address of %s, %s", lastKey(a.path), lastKey(b.path), b.address), "a port of its own")
+			break
 		}
 	}
 }
@@ -136,14 +142,17 @@ func (d *decoder) checkStream(s *Stream, path string) {
 	if s.Name == "" {
 		s.Name = s.Path
 	}
-	if s.Publish.User == "" && s.Publish.Password != "" {
+	if s.Publish.User == "" && s.Publish.Password != "" && !d.given(path+".publish.user") {
 		d.problem(d.at(path+".publish.password"), "publish.password needs publish.user", "a user name")
 	}
-	if s.Publish.User != "" && s.Publish.Password == "" {
+	if s.Publish.User != "" && s.Publish.Password == "" && !d.given(path+".publish.password") {
 		d.problem(d.at(path+".publish.user"), "publish.user needs publish.password", "a password")
 	}
 	if s.Type == "" {
 		return
+	}
+	if s.Publish.User != "" && !slices.ContainsFunc(s.AllSources(), func(o Source) bool { return o.Type == TypePush }) {
+		d.problem(d.at(path+".publish.user"), fmt.Sprintf("nobody can push a stream of type %s", s.Type), "no publish, or a source of type "+TypePush)
 	}
 	if s.File != "" && s.Type != TypeFileLoop {
 		d.problem(d.at(path+".file"), fmt.Sprintf("a stream of type %s has no file", s.Type), "type: file_loop, or a source of that type")
@@ -205,7 +214,7 @@ func (d *decoder) checkPull(o *Source, path string) {
 	case o.URL == "" && o.Host == "" && !d.given(path+".url") && !d.given(path+".host"):
 		d.problem(d.at(path), "the source has no host", "host: HOST, or url: mmsh://HOST/PATH")
 	}
-	if o.User == "" && o.Password != "" {
+	if o.User == "" && o.Password != "" && !d.given(path+".user") {
 		d.problem(d.at(path+".password"), "password needs user", "a user name")
 	}
 }

@@ -12,11 +12,12 @@ type decoder struct {
 	file     string
 	problems Problems
 	where    map[string]position // of every value met, by path: streams[0].path
+	present  map[string]bool     // paths that were given more than nothing
 	broken   map[string]bool     // paths of streams that are no mapping at all
 }
 
 func newDecoder(file string) *decoder {
-	return &decoder{file: file, where: map[string]position{}, broken: map[string]bool{}}
+	return &decoder{file: file, where: map[string]position{}, present: map[string]bool{}, broken: map[string]bool{}}
 }
 
 func (d *decoder) problem(at position, what, right string) {
@@ -38,10 +39,8 @@ func (d *decoder) at(path string) position {
 	}
 }
 
-func (d *decoder) given(path string) bool {
-	_, ok := d.where[path]
-	return ok
-}
+// given reports whether the file says something at path, right or wrong.
+func (d *decoder) given(path string) bool { return d.present[path] }
 
 func (d *decoder) root(n *node, c *Config) {
 	if n.kind != kindMap {
@@ -49,7 +48,7 @@ func (d *decoder) root(n *node, c *Config) {
 		return
 	}
 	d.mapping(n, reflect.ValueOf(c).Elem(), "")
-	if n.get("streams") == nil {
+	if !d.given("streams") {
 		d.problem(n.at, "streams is missing", "a list of streams; [] for none")
 	}
 }
@@ -60,6 +59,7 @@ func (d *decoder) value(n *node, v reflect.Value, path string) {
 	if n.kind == kindNull {
 		return
 	}
+	d.present[path] = true
 	switch p := v.Addr().Interface().(type) {
 	case *Duration, *Size, *Bandwidth, *string, *int, *bool:
 		d.scalar(n, p, path)
@@ -171,6 +171,8 @@ func (d *decoder) addresses(n *node, to *[]string, path string) {
 			d.problem(item.at, fmt.Sprintf("%s %q is no address to listen at", lastKey(path), item.text), "host:port, as in :8086 or 127.0.0.1:8086")
 			continue
 		}
+		d.where[fmt.Sprintf("%s[%d]", path, len(list))] = item.at
+		d.present[fmt.Sprintf("%s[%d]", path, len(list))] = true
 		list = append(list, a)
 	}
 	*to = list

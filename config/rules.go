@@ -169,7 +169,7 @@ func checkSourceURL(s, key string) (string, string, string) {
 
 func checkSourcePath(s, key string) (string, string, string) {
 	if strings.ContainsAny(s, " \t\r\n\x00#") {
-		return "", fmt.Sprintf("%s %q is no path of a URL", key, s), "without spaces; write a space as %20"
+		return "", fmt.Sprintf("%s %q is no path of a URL", key, hideURL(s)), "without spaces; write a space as %20"
 	}
 	if !strings.HasPrefix(s, "/") {
 		s = "/" + s
@@ -177,9 +177,10 @@ func checkSourcePath(s, key string) (string, string, string) {
 	return s, "", ""
 }
 
+// checkUser does not show the name: it may be user:password.
 func checkUser(s, key string) (string, string, string) {
 	if strings.ContainsAny(s, ":\"\r\n\x00") {
-		return "", fmt.Sprintf("%s %q is no user name", key, s), "without colon, quote and line break"
+		return "", key + " is no user name", "one without colon, quote and line break"
 	}
 	return s, "", ""
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -84,12 +85,15 @@ func (d *decoder) text(n *node, to *string, path string) {
 func measured[T ~int | ~int64](d *decoder, n *node, to *T, path string, parse func(string) (T, error)) {
 	r := ruleOf(path)
 	v, err := parse(n.text)
+	if errors.Is(err, strconv.ErrRange) && r.bounded {
+		err, v = nil, T(r.max)+1
+	}
 	if err != nil || n.kind == kindBool {
 		d.problem(n.at, fmt.Sprintf("%s must be %s, not %s", lastKey(path), describe(to), shown(n, path)), r.right())
 		return
 	}
 	if r.bounded && (int64(v) < r.min || int64(v) > r.max) {
-		d.problem(n.at, fmt.Sprintf("%s %s is out of range", lastKey(path), n.text), r.right())
+		d.problem(n.at, fmt.Sprintf("%s %s is out of range", lastKey(path), strings.Trim(shown(n, path), `"`)), r.right())
 		return
 	}
 	*to = v

@@ -70,6 +70,12 @@ func (p *scriptParser) expect(s, where string) {
 	}
 }
 
+func (p *scriptParser) expectEnd(bracket string) {
+	if !p.accept(bracket) {
+		p.fail(p.tok.at, fmt.Sprintf("a comma or %s is missing after the value", bracket), fmt.Sprintf("here stands %s", p.tok))
+	}
+}
+
 // program reads statements until one exports the configuration.
 func (p *scriptParser) program() *node {
 	p.next()
@@ -248,7 +254,7 @@ func (p *scriptParser) object(at position, depth int) *node {
 		p.expect(":", "after the key "+key.text)
 		n.fields = append(n.fields, field{key: key.text, at: key.at, value: p.value(depth + 1)})
 		if !p.accept(",") {
-			p.expect("}", "or a comma after the value")
+			p.expectEnd("}")
 			break
 		}
 	}
@@ -260,7 +266,7 @@ func (p *scriptParser) array(at position, depth int) *node {
 	for p.err == nil && !p.accept("]") {
 		n.items = append(n.items, p.value(depth+1))
 		if !p.accept(",") {
-			p.expect("]", "or a comma after the value")
+			p.expectEnd("]")
 			break
 		}
 	}

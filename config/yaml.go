@@ -34,11 +34,12 @@ func (d *decoder) yaml(name, text string) *node {
 		if doc.Body == nil || doc.Body.Type() == ast.CommentType || doc.Body.Type() == ast.DirectiveType {
 			continue
 		}
+		n := y.node(doc.Body, 0)
 		if root != nil {
-			d.problem(y.at(doc.Body.GetToken()), "a second document begins", "one document in a file")
+			d.problem(n.at, "a second document begins", "one document in a file")
 			return nil
 		}
-		root = y.node(doc.Body, 0)
+		root = n
 	}
 	if root == nil {
 		d.problem(position{name, 1, 1}, "the file holds no settings", "at least a list of streams")
@@ -82,7 +83,7 @@ func (d *decoder) syntax(name, text string, err error) {
 		}
 	}
 	what, _, _ = strings.Cut(what, "\n")
-	if i := tabIndent.FindStringIndex(text); i != nil && strings.Contains(what, "tab") {
+	if i := tabIndent.FindStringIndex(text); i != nil && (strings.Contains(what, "tab") || strings.Contains(what, "\t")) {
 		d.problem(offsetAt(name, []byte(text), i[1]-1), "a tab stands in the indentation", "spaces")
 		return
 	}
