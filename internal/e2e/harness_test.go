@@ -11,18 +11,19 @@ import (
 // measure is true, so that a failure with the pump in between is the pump's.
 
 func TestHarnessWithFiles(t *testing.T) {
+	small, large := MakeMedia(t, smallMedia), MakeMedia(t, largeMedia)
 	t.Parallel()
 	t.Run("ffmpeg in real time", func(t *testing.T) {
 		t.Parallel()
-		FFmpegPlay(t, MakeMedia(t, largeMedia), 12*time.Second, "-re").Check(t, 12*time.Second)
+		FFmpegPlay(t, large, 12*time.Second, "-re").Check(t, 12*time.Second)
 	})
 	t.Run("vlc", func(t *testing.T) {
 		t.Parallel()
-		VLCPlay(t, MakeMedia(t, smallMedia), 12*time.Second).Check(t, 10*time.Second)
+		VLCPlay(t, small, 12*time.Second).Check(t, 10*time.Second)
 	})
 	t.Run("damage is noticed", func(t *testing.T) {
 		t.Parallel()
-		file := damaged(t, MakeMedia(t, smallMedia))
+		file := damaged(t, small)
 		r := FFmpegPlay(t, file, 12*time.Second, "-re")
 		if len(r.problems(0, 12*time.Second)) == 0 {
 			t.Error("ffmpeg played a damaged file and no problem was found")
@@ -51,8 +52,9 @@ func damaged(t *testing.T, file string) string {
 }
 
 func TestHarnessWithVLCAsServer(t *testing.T) {
+	file := MakeMedia(t, smallMedia)
 	t.Parallel()
-	url := VLCServe(t, MakeMedia(t, smallMedia))
+	url := VLCServe(t, file)
 	vlc := StartVLCPlay(t, url, 12*time.Second)
 	ffmpeg := FFmpegPlay(t, url, 12*time.Second)
 	ffmpeg.CheckFrom(t, ffmpeg.Joined(), 12*time.Second)

@@ -21,7 +21,7 @@ var (
 	// smallMedia is what an encoder on a thin line sends: 350 kbit/s in packets that fit an Ethernet frame.
 	smallMedia = media{"small", "320x240", "300k", 1400, 90}
 	// largeMedia has another header and other packets than smallMedia, and more of them: 1 Mbit/s.
-	largeMedia = media{"large", "640x360", "950k", 3200, 90}
+	largeMedia = media{"large", "640x360", "950k", 3200, 60}
 )
 
 // What all test media and the test card have in common.
@@ -36,7 +36,8 @@ var made struct {
 	files map[string]string
 }
 
-// MakeMedia returns the path of an ASF file of the kind, which is encoded once per test run.
+// MakeMedia returns the path of an ASF file of the kind, which is encoded once per test run. Encoding takes
+// the whole machine for a moment: call it before t.Parallel, while no other test keeps time.
 func MakeMedia(t *testing.T, kind media) string {
 	t.Helper()
 	need(t, "ffmpeg")

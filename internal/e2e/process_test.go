@@ -19,7 +19,7 @@ type line struct {
 	text string
 }
 
-// process is a child in a process group of its own. It is killed, group and all, at the end of the test
+// process is a child in a session and process group of its own. It is killed, group and all, at the end of the test
 // at the latest. All methods may be called from any goroutine.
 type process struct {
 	name  string
@@ -51,6 +51,7 @@ func start(t *testing.T, name string, cmd *exec.Cmd) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("starting %s: %v", name, err)
 	}
+	favour(cmd.Process.Pid)
 	go p.watch(stderr)
 	t.Cleanup(func() {
 		p.kill()

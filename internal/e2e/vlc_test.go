@@ -18,6 +18,10 @@ import (
 // vlcUser is the ordinary user that plays VLC when the tests run as root.
 const vlcUser = "streampump-test"
 
+// vlcBuffer is VLC's own buffer in milliseconds. It is longer than by default, and late pictures are shown all the
+// same, so that a busy test machine is not mistaken for a bad stream.
+const vlcBuffer = "3000"
+
 // vlcCommand makes a command that runs VLC without display, sound card and session bus, with a home folder
 // of its own, as an ordinary user.
 func vlcCommand(t *testing.T, args ...string) (cmd *exec.Cmd, home string) {
@@ -28,7 +32,8 @@ func vlcCommand(t *testing.T, args ...string) (cmd *exec.Cmd, home string) {
 		t.Fatal(err)
 	}
 	cmd = exec.Command("vlc", append([]string{"--no-interact", "--no-dbus", "--no-osd", "--no-spu",
-		"--vout", "vdummy", "--aout", "adummy"}, args...)...)
+		"--network-caching", vlcBuffer, "--file-caching", vlcBuffer,
+		"--no-drop-late-frames", "--no-skip-frames", "--vout", "vdummy", "--aout", "adummy"}, args...)...)
 	cmd.Dir = home
 	cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "LC_ALL=C", "XDG_RUNTIME_DIR=" + home}
 	if os.Geteuid() == 0 {
