@@ -20,6 +20,10 @@ BASELINE     ?= bench/baseline.txt
 # The tests with real players keep time: nothing else may run beside them.
 UNIT = $$(go list ./... | grep -v '/internal/e2e')
 
+# Built with this tag, freed slabs are poisoned and misuse panics.
+DEBUG_TAG  := ringbufdebug
+DEBUG_PKGS := ./ringbuf/... ./stream/...
+
 .PHONY: help build run test race stress fuzz bench bench-short benchcmp lint check e2e testcard clean
 
 help: ## this list
@@ -37,13 +41,15 @@ run: ## build, then serve the live test card on port 8086
 test: ## every test with the race detector, real players included (installs them when root)
 	scripts/install-test-deps
 	go test -race -timeout 10m -p $(TEST_P) $(UNIT)
+	go test -race -timeout 10m -p $(TEST_P) -tags $(DEBUG_TAG) $(DEBUG_PKGS)
 	go test -race -timeout 15m ./internal/e2e/...
 
 race: ## the tests without real programs, quick, with the race detector
 	go test -race -short -timeout 5m $(UNIT)
 
-stress: ## the stress tests, STRESS_COUNT times each
+stress: ## the stress tests, STRESS_COUNT times each, as they are built and with slab checking
 	go test -race -run Stress -count $(STRESS_COUNT) -timeout 30m $(UNIT)
+	go test -race -tags $(DEBUG_TAG) -run Stress -count $(STRESS_COUNT) -timeout 30m $(DEBUG_PKGS)
 
 fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
@@ -63,6 +69,7 @@ benchcmp: bench ## the benchmarks against the committed baseline
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l .); [[ -z $$unformatted ]] || { echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; }
 	go vet ./...
+	go vet -tags $(DEBUG_TAG) $(DEBUG_PKGS)
 	go tool staticcheck ./...
 
 check: lint race ## what to run before a commit
