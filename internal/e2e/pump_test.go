@@ -49,7 +49,7 @@ func Pump(t *testing.T, config string) *PumpProc {
 	p.Config = filepath.Join(t.TempDir(), "pump.yml")
 	p.Rewrite(t, config)
 
-	cmd := exec.Command(binary, "-log-format", "text", "run", p.Config)
+	cmd := exec.Command(binary, "run", p.Config)
 	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=0 exitcode=66")
 	p.proc = start(t, "stream-pump", cmd)
 	t.Cleanup(func() { p.Stop(t) })
