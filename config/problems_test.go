@@ -28,8 +28,6 @@ func TestProblems(t *testing.T) {
 		switch filepath.Ext(f.Name) {
 		case ".env":
 			env = strings.Fields(string(f.Data))
-		default:
-			input, env = f, nil
 		case ".want":
 			cases++
 			t.Run(name, func(t *testing.T) {
@@ -43,6 +41,8 @@ func TestProblems(t *testing.T) {
 					t.Errorf("%s\ngot:\n%s\nwant:\n%s", input.Data, got, want)
 				}
 			})
+		default:
+			input, env = f, nil
 		}
 	}
 	if cases < 40 {
