@@ -47,6 +47,10 @@ type conn struct {
 
 // OnOpen implements gnet.EventHandler: the connection has reached its loop.
 func (s *Server) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
+	if b, ok := gc.Context().(*bell); ok {
+		b.opened(s, gc.EventLoop())
+		return nil, gnet.None
+	}
 	c, ok := gc.Context().(*conn)
 	if !ok {
 		return nil, gnet.Close
@@ -76,6 +80,10 @@ func (s *Server) OnClose(gc gnet.Conn, err error) gnet.Action {
 
 // OnTraffic implements gnet.EventHandler.
 func (s *Server) OnTraffic(gc gnet.Conn) gnet.Action {
+	if b, ok := gc.Context().(*bell); ok {
+		b.heard(gc)
+		return gnet.None
+	}
 	c, ok := gc.Context().(*conn)
 	if !ok {
 		return gnet.Close

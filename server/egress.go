@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"syscall"
 	"unsafe"
 )
@@ -26,3 +27,95 @@ func vector(v *syscall.Iovec, b []byte) {
 	v.Base = &b[0]
 	v.SetLen(len(b))
 }
+
+// batch writes the common window of a flush to many viewers: one by one, or through the
+// loop's io_uring as many at a time as it holds. It belongs to its loop.
+type batch struct {
+	ring    *uring // nil: one writev a viewer
+	pending []*viewer
+	reap    func(i int, res int32) // done, bound once
+
+	group *group
+	w     *window
+	now   int64
+}
+
+// begin prepares for the viewers of a group, which all get w.
+func (b *batch) begin(g *group, w *window, now int64) {
+	b.group, b.w, b.now = g, w, now
+}
+
+// write gives a viewer the window, now or with the batch.
+func (b *batch) write(v *viewer) {
+	if b.ring == nil {
+		n, errno := writev(v.fd, b.w.iov[:b.w.iovs])
+		b.group.shared(v, b.w, n, errno, b.now)
+		return
+	}
+	b.ring.put(len(b.pending), v.fd, b.w.iov[:b.w.iovs])
+	b.pending = append(b.pending, v)
+	if len(b.pending) == int(b.ring.entries) {
+		b.flush()
+	}
+}
+
+// flush writes what is pending. If the kernel refuses the ring itself, which it does
+// not once it has made it, the loop goes on with writev.
+func (b *batch) flush() {
+	if len(b.pending) == 0 {
+		return
+	}
+	err := b.ring.submit(len(b.pending), b.reap)
+	if err != nil {
+		b.group.loop.srv.log.Error("io_uring fails, going on with writev", "error", err)
+		b.close()
+		for _, v := range b.pending {
+			if v != nil {
+				b.write(v)
+			}
+		}
+	}
+	clear(b.pending)
+	b.pending = b.pending[:0]
+}
+
+// done takes one completion.
+func (b *batch) done(i int, res int32) {
+	v := b.pending[i]
+	b.pending[i] = nil
+	if res < 0 {
+		b.group.shared(v, b.w, 0, syscall.Errno(-res), b.now)
+		return
+	}
+	b.group.shared(v, b.w, int(res), 0, b.now)
+}
+
+func (b *batch) close() {
+	if b.ring != nil {
+		b.ring.close()
+		b.ring = nil
+	}
+}
+
+// chooseEgress gives every loop its ring, if that is wanted and possible.
+func (s *Server) chooseEgress() error {
+	if s.opts.Egress == EgressWritev {
+		return nil
+	}
+	for _, l := range s.loops {
+		r, err := newURing()
+		if err != nil && s.opts.Egress == EgressURing {
+			return fmt.Errorf("egress %s: %w", EgressURing, err)
+		}
+		if err != nil {
+			s.log.Info("no io_uring here, viewers are written to with writev", "reason", err)
+			return nil
+		}
+		l.batch.ring = r
+	}
+	s.egress = EgressURing
+	return nil
+}
+
+// Egress returns how viewers are written to: EgressURing or EgressWritev.
+func (s *Server) Egress() string { return s.egress }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"sync/atomic"
+	"syscall"
 
 	"github.com/stream-pump/stream-pump/ringbuf"
 	"github.com/stream-pump/stream-pump/stream"
@@ -44,24 +45,33 @@ func (g *group) Wake() {
 // flush is one pass over the viewers of the group: the hot path of the program.
 //
 // Stage 1 takes the packets published since the last pass once, retained, and builds
-// the vectors once. Stage 2 gives every viewer that is up to date these vectors with
-// one writev. Stage 3 gives each of the others a turn of its own. Stage 4 drops the
-// references and closes whoever has finished. Nothing is copied, nothing is allocated,
-// and no lock is taken. Runs on the group's loop.
+// the vectors once. Stage 2 gives every viewer that is up to date these vectors, with
+// one writev each or in batches of io_uring. Stage 3 gives each of the others a turn of
+// its own. Stage 4 drops the references; who has finished is closed by the loop behind
+// the pass. Nothing is copied, nothing is allocated, and no lock is taken. Runs on the
+// group's loop.
 func (g *group) flush(now int64) {
 	l := g.loop
 	w := &l.common
 	g.retryAt = 0
 	plain := g.takeCommon(w)
+	l.batch.begin(g, w, now)
 	for _, v := range g.viewers {
-		if plain > 0 && v.seq == g.seq && v.fresh() && !v.joining {
-			if g.share(v, w, now) {
-				continue
-			}
-		} else if v.seq == g.seq+uint64(plain) && v.fresh() && !w.end {
-			continue // up to date, nothing new
+		switch {
+		case plain > 0 && v.seq == g.seq && v.fresh() && !v.joining:
+			l.batch.write(v)
+		case v.seq == g.seq+uint64(plain) && v.fresh() && !w.end: // up to date, nothing new
+		default:
+			g.settle(v, v.turn(l, now), now)
 		}
-		g.settle(v, v.turn(l, now), now)
+	}
+	l.batch.flush()
+	if w.end && plain > 0 { // what follows the common packets is different for each
+		for _, v := range g.viewers {
+			if v.seq == g.seq+uint64(plain) && v.fresh() {
+				g.settle(v, v.turn(l, now), now)
+			}
+		}
 	}
 	g.seq += uint64(plain)
 	w.release()
@@ -93,19 +103,17 @@ func (g *group) takeCommon(w *window) (plain int) {
 	return plain
 }
 
-// share writes the common window to a viewer and tells whether that was all.
-func (g *group) share(v *viewer, w *window, now int64) bool {
-	n, errno := writev(v.fd, w.iov[:w.iovs])
+// shared accounts for a write of the common window to a viewer that was up to date.
+func (g *group) shared(v *viewer, w *window, n int, errno syscall.Errno, now int64) {
 	g.writes++
 	if errno == 0 && n == w.bytes {
 		v.bytes += uint64(n)
 		g.bytes += uint64(n)
-		v.seq = g.seq + uint64(w.iovs)
+		v.seq += uint64(w.iovs)
 		v.waiting = false
-		return !w.end
+		return
 	}
 	g.settle(v, v.short(g, w, n, errno, now), now)
-	return true
 }
 
 // settle acts on the outcome of a viewer's turn.

@@ -21,12 +21,19 @@ type loop struct {
 	leaving []departure        // viewers that finished during the pass
 	common  window             // packets that are new to everybody
 	own     window             // packets of one viewer's turn
+	batch   batch              // writes of the common window
 
 	dirty atomic.Pointer[group] // groups with new packets, a stack pushed by publishers
 	pulse *pulse
 
 	worst atomic.Int64 // ns, the longest pass since it was asked for
 	busy  atomic.Int64 // ns spent in passes
+}
+
+func newLoop(s *Server, el gnet.EventLoop) *loop {
+	l := &loop{srv: s, el: el, groups: map[*stream.Stream]*group{}, conns: map[*conn]struct{}{}, pulse: newPulse()}
+	l.batch.reap = l.batch.done
+	return l
 }
 
 // departure is a viewer that a pass has done with.
@@ -154,25 +161,4 @@ func (l *loop) call(ctx context.Context, f func()) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// beat runs the loop's pulse until the server is closed.
-func (l *loop) beat(ctx context.Context) {
-	var result pass
-	done := make(chan struct{}, 1)
-	flush := task(func() {
-		result = l.flush()
-		done <- struct{}{}
-	})
-	l.pulse.run(ctx, l.srv.settings.Load, func() (pass, bool) {
-		if l.el.Execute(ctx, flush) != nil {
-			return pass{}, false
-		}
-		select {
-		case <-done:
-			return result, true
-		case <-l.srv.stopped:
-			return pass{}, false
-		}
-	})
 }

@@ -31,8 +31,16 @@ type Options struct {
 	// PadPacket appends to dst a media packet padded to the nominal size, for viewers
 	// of plain ASF; nil sends packets as they are.
 	PadPacket func(dst, packet []byte, nominal int) ([]byte, error)
+	Egress    string // how viewers are written to: EgressAuto ("" too), EgressURing, EgressWritev
 	Settings  Settings
 }
+
+// Ways of writing to viewers. Both give the same guarantees.
+const (
+	EgressAuto   = "auto"     // io_uring where the kernel allows it, else writev
+	EgressURing  = "io_uring" // one system call a batch of viewers; New fails where it is not to be had
+	EgressWritev = "writev"   // one system call a viewer
+)
 
 // Settings are what may change while the server runs. A zero field takes its default.
 type Settings struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,8 @@ type Server struct {
 	log      *slog.Logger
 	settings atomic.Pointer[Settings]
 	client   *gnet.Client
-	loops    sync.Map // gnet.EventLoop → *loop
+	loops    []*loop  // fixed once New has returned
+	byEngine sync.Map // gnet.EventLoop → *loop
 	sessions *sessions
 	crowds   *crowds
 	burst    *burst
@@ -35,6 +37,7 @@ type Server struct {
 	spare    spare
 	watching atomic.Int64 // viewers and guests
 	draining atomic.Bool
+	egress   string // set by New
 
 	ctx     context.Context // ends when the server is closed
 	cancel  context.CancelFunc
@@ -60,13 +63,17 @@ func New(o Options) (*Server, error) {
 		o.Limits = access.NewLimits(access.Bounds{})
 	}
 	s := &Server{
-		opts: o, log: o.Log, sessions: newSessions(time.Now), crowds: newCrowds(), stopped: make(chan struct{}),
+		opts: o, log: o.Log, egress: EgressWritev, sessions: newSessions(time.Now), crowds: newCrowds(), stopped: make(chan struct{}),
 		listeners: map[net.Listener]struct{}{}, hosted: map[net.Conn]struct{}{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.burst = newBurst(o.Settings.BurstBandwidth)
 	s.Update(o.Settings)
-	client, err := gnet.NewClient(s, gnet.WithNumEventLoop(o.Loops), gnet.WithMulticore(o.Loops == 0),
+	loops := o.Loops
+	if loops <= 0 {
+		loops = runtime.GOMAXPROCS(0)
+	}
+	client, err := gnet.NewClient(s, gnet.WithNumEventLoop(loops),
 		gnet.WithReadBufferCap(maxHead), gnet.WithLogger(engineLog{o.Log}))
 	if err != nil {
 		return nil, fmt.Errorf("making the event loops: %w", err)
@@ -75,6 +82,16 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("starting the event loops: %w", err)
 	}
 	s.client = client
+	for range loops {
+		if err := s.hangBell(); err != nil {
+			_ = s.Shutdown(s.ctx)
+			return nil, fmt.Errorf("starting the event loops: %w", err)
+		}
+	}
+	if err := s.chooseEgress(); err != nil {
+		_ = s.Shutdown(s.ctx)
+		return nil, err
+	}
 	s.spare.open()
 	s.background(s.tick)
 	s.background(func() { s.crowds.beat(s.ctx, s.settings.Load) })
@@ -117,23 +134,10 @@ func (s *Server) spawn(c net.Conn, serve func(context.Context)) {
 	})
 }
 
-// loopOf returns what is kept for an event loop, made at its first connection. Runs on
-// that loop.
+// loopOf returns what is kept for an event loop.
 func (s *Server) loopOf(el gnet.EventLoop) *loop {
-	if l, ok := s.loops.Load(el); ok {
-		return l.(*loop)
-	}
-	l := &loop{srv: s, el: el, groups: map[*stream.Stream]*group{}, conns: map[*conn]struct{}{}, pulse: newPulse()}
-	s.loops.Store(el, l)
-	s.background(func() { l.beat(s.ctx) })
-	return l
-}
-
-func (s *Server) eachLoop(f func(*loop)) {
-	s.loops.Range(func(_, l any) bool {
-		f(l.(*loop))
-		return true
-	})
+	l, _ := s.byEngine.Load(el)
+	return l.(*loop)
 }
 
 // tick looks at deadlines until the server is closed.
@@ -147,7 +151,9 @@ func (s *Server) tick() {
 		case <-t.C:
 		}
 		s.sessions.sweep(2 * s.settings.Load().SessionTimeout)
-		s.eachLoop(func(l *loop) { l.call(s.ctx, l.tick) })
+		for _, l := range s.loops {
+			l.call(s.ctx, l.tick)
+		}
 	}
 }
 
@@ -231,6 +237,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = errors.Join(err, fmt.Errorf("stopping the event loops: %w", stopErr))
 	}
 	s.wg.Wait()
+	for _, l := range s.loops {
+		l.batch.close()
+	}
 	s.spare.close()
 	return err
 }
@@ -253,11 +262,11 @@ func (s *Server) awaitEmpty(ctx context.Context) error {
 // lingering tells whether a connection waits for its peer to close.
 func (s *Server) lingering(ctx context.Context) bool {
 	found := false
-	s.eachLoop(func(l *loop) {
+	for _, l := range s.loops {
 		var here bool
 		if l.call(ctx, func() { here = l.lingering() }) {
 			found = found || here
 		}
-	})
+	}
 	return found
 }

@@ -10,12 +10,12 @@ import (
 // loop, between two of its passes.
 func (s *Server) Viewers(ctx context.Context) []Viewer {
 	var all []Viewer
-	s.eachLoop(func(l *loop) {
+	for _, l := range s.loops {
 		var part []Viewer
 		if l.call(ctx, func() { part = l.viewers() }) {
 			all = append(all, part...)
 		}
-	})
+	}
 	s.crowds.each(func(g *guest) { all = append(all, g.describe()) })
 	sort.Slice(all, func(i, j int) bool { return idLess(all[i].ID, all[j].ID) })
 	return all
@@ -49,16 +49,13 @@ func (s *Server) Kick(ctx context.Context, id string) bool {
 	if err != nil {
 		return false
 	}
-	found := false
-	s.eachLoop(func(l *loop) {
-		if found {
-			return
-		}
+	for _, l := range s.loops {
 		var here bool
-		if l.call(ctx, func() { here = l.kick(n) }) {
-			found = here
+		if l.call(ctx, func() { here = l.kick(n) }) && here {
+			return true
 		}
-	})
+	}
+	found := false
 	s.crowds.each(func(g *guest) {
 		if g.seat.id == n {
 			g.kick()
@@ -93,8 +90,8 @@ type LoopStats struct {
 // Loops returns the figures of the event loops.
 func (s *Server) Loops() []LoopStats {
 	var all []LoopStats
-	s.eachLoop(func(l *loop) {
+	for _, l := range s.loops {
 		all = append(all, LoopStats{Busy: l.busy.Load(), Worst: l.worst.Swap(0)})
-	})
+	}
 	return all
 }
