@@ -30,6 +30,7 @@ type rig struct {
 	audience  *audience
 	packet    []byte
 	location  uint32
+	closed    bool
 }
 
 func newRig(tb testing.TB, egress string) *rig {
@@ -113,7 +114,12 @@ func (r *rig) flush(tb testing.TB) {
 	}
 }
 
+// close ends the stream and the server; a second call does nothing.
 func (r *rig) close(tb testing.TB) {
+	if r.closed {
+		return
+	}
+	r.closed = true
 	r.publisher.End()
 	r.stream.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

@@ -124,10 +124,3 @@ func (s *sessions) forget(t *session) {
 	t.place = nil
 	delete(s.byID, t.id)
 }
-
-// count returns how many sessions are known.
-func (s *sessions) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.byID)
-}

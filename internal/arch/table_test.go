@@ -23,7 +23,7 @@ var table = []row{
 	{5, "cmd/stream-pump", "pump config"},
 	{5, "cmd/pump-house", "house config"},
 	{5, "cmd/loadtest", "loadtest"},
-	{4, "pump", "server ingest stream access telemetry mmsh asf fleet config internal/testcard"},
+	{4, "pump", "server ingest stream access telemetry mmsh asf fleet config ringbuf internal/testcard"},
 	{4, "house", "fleet access telemetry config"},
 	{4, "loadtest", "mmsh asf telemetry"},
 	{3, "server", "stream ringbuf mmsh access telemetry"},
