@@ -43,7 +43,7 @@ const (
 // host serves a guest until it leaves; the caller closes the connection.
 func (s *Server) host(ctx context.Context, conn net.Conn, a answer) {
 	t := a.watch
-	seq, h := livePlace(t.stream, s.settings.Load().BurstMax)
+	seq, h := livePlace(t.stream, t.stream.BurstMax(s.settings.Load().BurstMax))
 	if h == nil {
 		a.drop()
 		_, _ = conn.Write(s.notLive(false).head)

@@ -44,13 +44,13 @@ func livePlace(s *stream.Stream, back time.Duration) (seq uint64, header *stream
 // was lapped. It reports false when the viewer must end instead.
 func (c *cursor) catchUp(s *stream.Stream, set *Settings) bool {
 	m, there := s.Ring().Peek(c.seq)
-	if there && s.Ring().Newest()-m.Arrived <= int64(set.LagMax) {
+	if there && s.Ring().Newest()-m.Arrived <= int64(s.LagMax(set.LagMax)) {
 		return true
 	}
 	if !there && c.seq >= s.Ring().Head() { // at the live edge
 		return true
 	}
-	return c.jump(s, set.BurstMax)
+	return c.jump(s, s.BurstMax(set.BurstMax))
 }
 
 // lag returns how far the cursor is behind the source, in time.

@@ -8,7 +8,7 @@ import (
 // watch makes the connection a viewer and gives it what there is at once.
 func (c *conn) watch(a answer) {
 	t := a.watch
-	seq, h := livePlace(t.stream, c.srv.settings.Load().BurstMax)
+	seq, h := livePlace(t.stream, t.stream.BurstMax(c.srv.settings.Load().BurstMax))
 	if h == nil { // it ended since the request was looked at
 		a.drop()
 		c.give(c.srv.notLive(false))

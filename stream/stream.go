@@ -47,6 +47,9 @@ type Options struct {
 	EndFrame []byte // what a viewer gets when the stream ends
 	Metrics  *telemetry.StreamMetrics
 	OnState  func(from, to State) // called in order, must not block; may be nil
+
+	LagMax   time.Duration // how far viewers may fall behind; 0 for the server's
+	BurstMax time.Duration // how far back they may start; 0 for the server's
 }
 
 // DefaultHold is how long viewers of a lost source are held.
@@ -133,6 +136,22 @@ func (s *Stream) State() State { return State(s.state.Load()) }
 // Header returns the current header epoch, or nil while there is none. A stream whose
 // source was lost keeps its header until the hold runs out.
 func (s *Stream) Header() *Header { return s.header.Load() }
+
+// LagMax returns how far viewers may fall behind, given the server's setting.
+func (s *Stream) LagMax(server time.Duration) time.Duration {
+	if s.opts.LagMax > 0 {
+		return s.opts.LagMax
+	}
+	return server
+}
+
+// BurstMax returns how far back viewers may start, given the server's setting.
+func (s *Stream) BurstMax(server time.Duration) time.Duration {
+	if s.opts.BurstMax > 0 {
+		return s.opts.BurstMax
+	}
+	return server
+}
 
 // EndFrame returns the bytes that tell a viewer that the stream has ended.
 func (s *Stream) EndFrame() []byte { return s.opts.EndFrame }
