@@ -12,7 +12,8 @@
 // # Metrics
 //
 // [Metrics] holds families of counters, gauges and histograms and writes them in
-// the Prometheus text format with HELP and TYPE. [StreamMetrics] holds the
+// the Prometheus text format with HELP and TYPE, along with those of the process and
+// the Go runtime. [StreamMetrics] holds the
 // figures of one stream; they vanish from the page when the stream is removed.
 // Values are plain atomics, written without a lock and without an allocation, a
 // cache line apart, so event loops do not disturb each other.

@@ -112,7 +112,7 @@ func isTerminal(w io.Writer) bool {
 
 // redactAttr is the handler's ReplaceAttr: the last gate a secret meets.
 func redactAttr(_ []string, a slog.Attr) slog.Attr {
-	if secretName(a.Key) && a.Value.Kind() == slog.KindString {
+	if secretName(a.Key, secretAttrs) && a.Value.Kind() == slog.KindString {
 		a.Value = slog.StringValue(hidden)
 		return a
 	}

@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/VictoriaMetrics/metrics"
 )
 
 // Label is one name and value of a metric; the value is escaped when written.
@@ -51,8 +50,6 @@ type Metrics struct {
 
 // NewMetrics returns an empty registry.
 func NewMetrics() *Metrics {
-	// Gives the process and runtime figures their TYPE lines too.
-	metrics.ExposeMetadata(true)
 	return &Metrics{families: map[string]*family{}, streams: map[string]*StreamMetrics{}}
 }
 
@@ -96,6 +93,8 @@ func (m *Metrics) Unregister(name string, labels ...Label) {
 	}
 }
 
+var metricName = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
+
 func (m *Metrics) register(name, help string, k kind, s series, labels []Label) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -105,7 +104,7 @@ func (m *Metrics) register(name, help string, k kind, s series, labels []Label) 
 // registerLocked panics on a name that is already there as another kind: that is
 // an error in the program, found by the first test that runs it.
 func (m *Metrics) registerLocked(name, help string, k kind, s series, labels []Label) {
-	if err := metrics.ValidateMetric(name); err != nil || strings.ContainsRune(name, '{') {
+	if !metricName.MatchString(name) {
 		panic(fmt.Sprintf("metric name %q is not valid", name))
 	}
 	f := m.families[name]
@@ -120,11 +119,14 @@ func (m *Metrics) registerLocked(name, help string, k kind, s series, labels []L
 }
 
 // WritePrometheus writes every family, and the figures of the process and the Go
-// runtime, in the Prometheus text format. Nothing slow happens under the lock.
+// runtime, in the Prometheus text format. The figures of one page are read one
+// after the other: they need not add up.
 func (m *Metrics) WritePrometheus(w io.Writer) error {
 	var b bytes.Buffer
 	m.writeFamilies(&b)
-	metrics.WriteProcessMetrics(&b)
+	for _, f := range append(processFamilies(), runtimeFamilies()...) {
+		f.write(&b)
+	}
 	_, err := w.Write(b.Bytes())
 	if err != nil {
 		return fmt.Errorf("writing metrics: %w", err)

@@ -9,8 +9,8 @@ import (
 
 const hidden = "***"
 
-// secretParts are the words that make a query key, or a log attribute's key, the
-// name of a secret when they are one of its words.
+// secretParts are the words that make a query key the name of a secret when they
+// are one of its words.
 var secretParts = map[string]bool{
 	"token": true, "key": true, "apikey": true, "password": true, "passwd": true,
 	"pass": true, "pwd": true, "secret": true, "sig": true, "signature": true,
@@ -19,9 +19,16 @@ var secretParts = map[string]bool{
 	"cookie": true, "sign": true, "hash": true,
 }
 
+// secretAttrs are the words that do the same to the key of a log attribute. They are
+// fewer: a log speaks of key files and sessions without giving anything away.
+var secretAttrs = map[string]bool{
+	"token": true, "password": true, "passwd": true, "pass": true, "pwd": true,
+	"secret": true, "authorization": true, "credential": true, "credentials": true, "cookie": true,
+}
+
 // secretName reports whether name, split at everything that is no letter or digit
-// and at a step from lower to upper case, holds a word that names a secret.
-func secretName(name string) bool {
+// and at a step from lower to upper case, holds one of the words.
+func secretName(name string, words map[string]bool) bool {
 	start := 0
 	for i := 0; i <= len(name); i++ {
 		cut := i == len(name) || !alphanumeric(name[i])
@@ -29,7 +36,7 @@ func secretName(name string) bool {
 		if !cut && !hump {
 			continue
 		}
-		if secretParts[strings.ToLower(name[start:i])] {
+		if words[strings.ToLower(name[start:i])] {
 			return true
 		}
 		start = i
@@ -37,7 +44,7 @@ func secretName(name string) bool {
 			start = i + 1
 		}
 	}
-	return secretParts[strings.ToLower(name)]
+	return words[strings.ToLower(name)]
 }
 
 func upper(c byte) bool { return 'A' <= c && c <= 'Z' }
@@ -109,7 +116,7 @@ func redactQuery(b *strings.Builder, query string) {
 		if u, err := url.QueryUnescape(key); err == nil {
 			name = u
 		}
-		if found && secretName(name) {
+		if found && secretName(name, secretParts) {
 			b.WriteString(key + "=" + hidden)
 		} else {
 			b.WriteString(pair)

@@ -62,17 +62,22 @@ func (h *Histogram) Observe(v float64) {
 	if math.IsNaN(v) || v < 0 {
 		return
 	}
-	i := 0
-	for i < len(h.bounds) && v > h.bounds[i] {
-		i++
-	}
-	h.buckets[i].Add(1)
+	h.buckets[h.bucket(v)].Add(1)
 	for {
 		old := h.sum.Load()
 		if h.sum.CompareAndSwap(old, math.Float64bits(math.Float64frombits(old)+v)) {
 			return
 		}
 	}
+}
+
+// bucket returns the index of the first bucket whose upper bound v does not exceed.
+func (h *Histogram) bucket(v float64) int {
+	i := 0
+	for i < len(h.bounds) && v > h.bounds[i] {
+		i++
+	}
+	return i
 }
 
 // ObserveDuration counts d in seconds.
