@@ -1,0 +1,159 @@
+package loadtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// network makes connections for all loops of a run.
+type network struct {
+	proxy   netip.AddrPort // where plain HTTP goes, when valid
+	sources atomic.Int32   // addresses 127.0.0.x to connect from towards loopback
+	turn    atomic.Uint32
+
+	mu    sync.Mutex
+	found map[string]netip.AddrPort // hosts of redirects
+}
+
+// find is the address of a redirect's host, or of the proxy.
+func (n *network) find(t *target) (netip.AddrPort, error) {
+	if n.proxy.IsValid() && !t.tls {
+		return n.proxy, nil
+	}
+	n.mu.Lock()
+	addr, ok := n.found[t.address()]
+	n.mu.Unlock()
+	if ok {
+		return addr, nil
+	}
+	addr, err := resolve(context.Background(), t.host, t.port)
+	if err != nil {
+		return addr, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.found == nil {
+		n.found = map[string]netip.AddrPort{}
+	}
+	const hosts = 1000
+	if len(n.found) < hosts {
+		n.found[t.address()] = addr
+	}
+	return addr, nil
+}
+
+const maxSources = 250
+
+// connect begins a connection. When this machine's ports towards a loopback address are used up, it goes on from the
+// next source address.
+func (n *network) connect(to netip.AddrPort, slow bool) (int, error) {
+	loopback := to.Addr().Is4() && to.Addr().IsLoopback()
+	var err error
+	for range 4 {
+		source := byte(1)
+		if k := uint32(max(n.sources.Load(), 1)); loopback {
+			source += byte(n.turn.Add(1) % k)
+		}
+		var fd int
+		if fd, err = connectFrom(to, loopback && source > 1, source, slow); !errors.Is(err, unix.EADDRNOTAVAIL) || !loopback {
+			return fd, err
+		}
+		n.sources.Store(min(n.sources.Load()+1, maxSources))
+	}
+	return -1, err
+}
+
+func connectFrom(to netip.AddrPort, bind bool, source byte, slow bool) (int, error) {
+	family := unix.AF_INET
+	if to.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return -1, err
+	}
+	if slow {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, slowReceive) // only makes it show later
+	}
+	if bind {
+		_ = unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) // without it ports run out sooner
+		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, source}})
+	}
+	if err == nil {
+		err = unix.Connect(fd, sockaddr(to))
+	}
+	if err != nil && err != unix.EINPROGRESS {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func sockaddr(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is6() {
+		return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+	}
+	return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+}
+
+// writeAll writes a request, which fits into any send buffer.
+func writeAll(fd int, b []byte) bool {
+	n, err := unix.Write(fd, b)
+	return err == nil && n == len(b)
+}
+
+// dialError says what stopped a connection, alike for all that were stopped by the same.
+func dialError(err error) string {
+	switch {
+	case errors.Is(err, unix.ECONNREFUSED):
+		return "connection refused"
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		return "no file descriptors left (raise the limit: ulimit -n)"
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return "no local ports left (give more source addresses: -sources)"
+	case errors.Is(err, unix.ECONNRESET):
+		return "connection reset"
+	case errors.Is(err, unix.ETIMEDOUT):
+		return "connection timed out"
+	}
+	return "connecting: " + err.Error()
+}
+
+func readError(code unix.Errno) error {
+	if code == unix.ECONNRESET {
+		return errors.New("connection reset")
+	}
+	return fmt.Errorf("reading: %w", code)
+}
+
+// localPorts is how many ports connections from one address to another can use.
+func localPorts() int {
+	b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	var from, to int
+	if err != nil {
+		return 28_000
+	}
+	if n, _ := fmt.Fscan(bytes.NewReader(b), &from, &to); n != 2 || to < from {
+		return 28_000
+	}
+	return to - from + 1
+}
+
+// sourcesFor is how many source addresses so many connections need, with ports to spare for those that linger.
+func sourcesFor(connections int) int { return min(1+connections*5/4/localPorts(), maxSources) }
+
+// rawRead is read(2) of a socket that never blocks, without telling the scheduler: at hundreds of thousands of calls a
+// second that costs more than the call.
+func rawRead(fd int, b []byte) (int, unix.Errno) {
+	n, _, err := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	return int(n), err
+}

@@ -1,0 +1,116 @@
+package loadtest
+
+import (
+	"fmt"
+	"strings"
+)
+
+const (
+	tooBusy    = 0.95  // share of its time that a loop may work
+	tooLagging = 100.0 // ms that a loop or the source may be behind its own timetable, 99 % of the time
+)
+
+// judge writes the verdict.
+func judge(rep *Report, o Options) {
+	why := shortfalls(rep, o)
+	own := ownFaults(rep)
+	switch {
+	case rep.Protocol > 0 && len(own) > 0: // what must not be received is nobody's lack of time
+		rep.Verdict, why = Fail, append(why, own...)
+	case len(own) > 0:
+		rep.Verdict, why = Inconclusive, append(own, why...)
+	case len(why) > 0:
+		rep.Verdict = Fail
+	default:
+		rep.Verdict = Pass
+	}
+	rep.Reasons = why
+	if rep.Interrupted {
+		rep.Notes = append(rep.Notes, "stopped before its time")
+	}
+	if rep.Gaps.Packets > 0 && rep.Verdict == Pass {
+		rep.Notes = append(rep.Notes, fmt.Sprintf("%s lost %s, within the threshold",
+			plural(uint64(rep.Gaps.Clients), "viewer"), plural(rep.Gaps.Packets, "packet")))
+	}
+	if rep.Stalls.Count > 0 {
+		rep.Notes = append(rep.Notes, fmt.Sprintf("%s had no data for more than %.0f ms, at worst %.0f ms",
+			plural(uint64(rep.Stalls.Clients), "viewer"), rep.Stalls.Threshold, rep.Stalls.Longest))
+	}
+}
+
+// shortfalls are what the server did not do.
+func shortfalls(rep *Report, o Options) []string {
+	var why []string
+	c := rep.Clients
+	if c.Failed > 0 {
+		why = append(why, fmt.Sprintf("%d of %s never got a key frame%s", c.Failed, plural(uint64(c.Requested), "viewer"),
+			listed(rep.Failures)))
+	}
+	if rep.Protocol > 0 {
+		why = append(why, plural(rep.Protocol, "protocol error")+first(rep.Faults))
+	}
+	if rep.Delivery.Min < o.MinDelivery && c.Connected > rep.Slow.Clients {
+		why = append(why, fmt.Sprintf("delivery of the worst viewer %.4f, below %.4g", rep.Delivery.Min, o.MinDelivery))
+	}
+	if most := float64(o.MaxJoin.Microseconds()) / 1000; rep.Join.Max > most {
+		why = append(why, fmt.Sprintf("the slowest join took %.0f ms, above %.0f", rep.Join.Max, most))
+	}
+	wanted := o.Phases[len(o.Phases)-1].Clients - rep.Slow.Dropped
+	if lost := wanted - c.Failed - c.AliveAtEnd; lost > 0 && !rep.Interrupted {
+		why = append(why, plural(uint64(lost), "viewer")+" did not stay to the end"+listed(rep.Failures))
+	}
+	return why
+}
+
+// ownFaults are why the figures are not the server's.
+func ownFaults(rep *Report) []string {
+	var why []string
+	if t := rep.Tester; t.Busy >= tooBusy {
+		why = append(why, fmt.Sprintf("the load tester itself was busy %.0f %% of the time: use fewer viewers or a bigger machine", t.Busy*100))
+	} else if t.LagP99 >= tooLagging {
+		why = append(why, fmt.Sprintf("the load tester itself was %.0f ms late (99 %%): use fewer viewers or a bigger machine", t.LagP99))
+	}
+	if s := rep.Source; s != nil && s.LateP99 >= tooLagging {
+		why = append(why, fmt.Sprintf("the synthetic source was %.0f ms late (99 %%)", s.LateP99))
+	}
+	return why
+}
+
+// listed names the causes in brackets.
+func listed(failures map[string]int) string {
+	const most = 4
+	var parts []string
+	for i, why := range causes(failures) {
+		if i == most {
+			parts = append(parts, "…")
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s ×%d", why, failures[why]))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+func first(faults []Fault) string {
+	for _, f := range faults {
+		if f.Kind != "lost" {
+			return ", the first: " + f.String()
+		}
+	}
+	return ""
+}
+
+// String is the fault in a line.
+func (f Fault) String() string {
+	return fmt.Sprintf("client %d, packet %d, at byte %d: %s", f.Client, f.Packet, f.Place, f.Text)
+}
+
+// plural is a number with its noun.
+func plural(n uint64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
