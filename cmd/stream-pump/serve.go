@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/pump"
+)
+
+// errFile says that the configuration file cannot be read.
+var errFile = errors.New("configuration file")
+
+func runCommand() *command {
+	return &command{
+		name: "run", args: "FILE", what: "serve the streams of a configuration file",
+		example: "stream-pump run /etc/stream-pump.yaml",
+		run: func(p *program, args []string) error {
+			if len(args) != 1 {
+				return wrongUsage("wants one configuration file, as in: stream-pump run stream-pump.yaml")
+			}
+			load := func() (*config.Config, error) { return loadFile(args[0]) }
+			cfg, err := load()
+			if err != nil {
+				return err
+			}
+			return p.serve(cfg, pump.Options{Load: load})
+		},
+	}
+}
+
+func loadFile(name string) (*config.Config, error) {
+	cfg, err := config.Load(name, os.Environ())
+	var problems config.Problems
+	if err == nil || errors.As(err, &problems) {
+		return cfg, err
+	}
+	if os.IsNotExist(err) {
+		return nil, fmt.Errorf("%w: %s is neither a file nor a command (stream-pump -h lists the commands)", errFile, name)
+	}
+	return nil, fmt.Errorf("%w: %w", errFile, err)
+}
+
+// demoFile is the configuration of the demo.
+const demoFile = `streams:
+  - {name: Test card, type: test_card, path: demo}
+`
+
+func demoCommand() *command {
+	listen := ":8086"
+	return &command{
+		name: "demo", args: "[-listen :8086]", what: "serve a live test card: no file, no configuration",
+		example: "stream-pump demo -listen :8086\n  ffplay mmsh://localhost:8086/streams/demo",
+		flags: func(fs *flag.FlagSet) {
+			fs.StringVar(&listen, "listen", listen, "`address` to serve viewers at")
+		},
+		run: func(p *program, args []string) error {
+			if len(args) > 0 {
+				return wrongUsage("takes no arguments")
+			}
+			cfg, err := config.Parse("demo", []byte(demoFile), nil)
+			if err != nil {
+				return err
+			}
+			cfg.Listen = []string{listen}
+			return p.serve(cfg, pump.Options{AdminOptional: true, Ready: p.invite})
+		},
+	}
+}
+
+// invite says what to do now.
+func (p *program) invite(running *pump.Pump) {
+	public := pump.Reachable(running.Addr())
+	fmt.Fprintf(p.out, `
+The test card is on the air. Play it with one of these:
+
+  vlc mmsh://%[1]s/streams/demo
+  ffplay mmsh://%[1]s/streams/demo
+  mpv mmsh://%[1]s/streams/demo
+
+`, public)
+	if a := running.AdminAddr(); a != nil {
+		fmt.Fprintf(p.out, "Status page: http://%s/\n", pump.Reachable(a))
+	}
+	fmt.Fprint(p.out, "Ctrl-C ends it.\n\n")
+}
+
+func (p *program) serve(cfg *config.Config, o pump.Options) error {
+	log, level, err := p.logger(cfg.Log)
+	if err != nil {
+		return err
+	}
+	signals, stop := notifyAll()
+	defer stop()
+	o.Log, o.Level, o.Signals = log, level, signals
+	o.Version, _ = versionInfo()
+	return pump.Run(context.Background(), cfg, o)
+}
+
+func checkCommand() *command {
+	return &command{
+		name: "check", args: "FILE", what: "say what is wrong with a configuration file, or print what is in force",
+		example: "stream-pump check stream-pump.yaml",
+		run: func(p *program, args []string) error {
+			if len(args) != 1 {
+				return wrongUsage("wants one configuration file, as in: stream-pump check stream-pump.yaml")
+			}
+			cfg, err := loadFile(args[0])
+			if err != nil {
+				return err
+			}
+			_, err = p.out.Write(cfg.YAML(true))
+			return err
+		},
+	}
+}

@@ -1,0 +1,31 @@
+// Package pump puts one Stream Pump together and runs it: the streams of a configuration
+// with their sources, the doors for viewers and encoders, the operator's port, reloading
+// and the way down.
+//
+// # Life
+//
+//	Start   listeners, streams, sources        every error names what would be right
+//	Reload  a new configuration                what changed is applied, nobody is dropped whose stream stays
+//	Drain   no new viewers                     /readyz says 503
+//	Stop    every stream ends towards viewers  $E, then the connections close; bounded by drain.timeout
+//
+// [Run] does that by signal: SIGHUP reloads, SIGTERM and SIGINT stop (a second one at
+// once), SIGUSR2 starts the program anew, hands it the listening sockets, keeps serving
+// those who are there until drain.timeout and then stops. No PID file is needed: the new
+// program says by a pipe that it serves, and as long as it has not, the old one does.
+//
+// # Under systemd
+//
+//	[Service]
+//	ExecStart=/usr/local/bin/stream-pump run /etc/stream-pump.yaml
+//	ExecReload=/bin/kill -HUP $MAINPID
+//	LimitNOFILE=65536
+//
+// SIGUSR2 leaves a process with another id, which systemd follows only with
+// PIDFile= or when the unit is of Type=forking; with plain units use a restart.
+//
+// # Locks
+//
+// Pump.mu orders reloads and the end; it is the outermost lock of the program and is
+// never taken on the way of a packet or a request of a viewer.
+package pump

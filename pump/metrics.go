@@ -1,0 +1,49 @@
+package pump
+
+import (
+	"time"
+
+	"github.com/stream-pump/stream-pump/telemetry"
+)
+
+// exportMetrics adds what belongs to no stream to the metrics page.
+func (p *Pump) exportMetrics() {
+	m := p.metrics
+	m.GaugeFunc("stream_pump_info", "1, labelled with the program's version.",
+		func() float64 { return 1 }, telemetry.L("version", p.opts.Version))
+	m.GaugeFunc("stream_pump_draining", "1 while no new viewers are taken.", func() float64 { return asNumber(p.draining.Load()) })
+	m.GaugeFunc("stream_pump_connections", "Open connections on the public ports.",
+		func() float64 { return float64(p.limits.Usage().Connections) })
+	m.GaugeFunc("stream_pump_admitted_bandwidth_bps", "Sum of the rates of the admitted viewers, in bit/s.",
+		func() float64 { return float64(p.limits.Usage().Bandwidth) })
+	m.GaugeFunc("stream_pump_slab_bytes", "Memory of the packet pool, in use or free.",
+		func() float64 { return float64(p.pool.Bytes()) })
+	m.GaugeFunc("stream_pump_slabs_live", "Packets that somebody holds.", func() float64 { return float64(p.pool.Live()) })
+	m.GaugeFunc("stream_pump_push_sessions", "Sessions of encoders that are kept.", func() float64 { return float64(p.push.Sessions()) })
+	m.CounterFunc("stream_pump_loops_busy_nanoseconds_total", "Time all event loops spent writing to viewers.", p.loopsBusy)
+	m.GaugeFunc("stream_pump_loops_worst_pass_seconds", "Longest pass of an event loop over its viewers since the page before.", p.loopsWorst)
+}
+
+// loopsBusy returns the ns all loops worked. Asking the server starts the search for the
+// longest pass anew, so that one is kept for loopsWorst.
+func (p *Pump) loopsBusy() uint64 {
+	var sum int64
+	for _, l := range p.server.Loops() {
+		sum += l.Busy
+		for was := p.worst.Load(); l.Worst > was && !p.worst.CompareAndSwap(was, l.Worst); was = p.worst.Load() {
+		}
+	}
+	return uint64(sum)
+}
+
+func (p *Pump) loopsWorst() float64 {
+	p.loopsBusy()
+	return time.Duration(p.worst.Swap(0)).Seconds()
+}
+
+func asNumber(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,263 @@
+package pump
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/asf"
+	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/ingest"
+	"github.com/stream-pump/stream-pump/ringbuf"
+	"github.com/stream-pump/stream-pump/server"
+	"github.com/stream-pump/stream-pump/stream"
+	"github.com/stream-pump/stream-pump/telemetry"
+)
+
+// Pump is one running pump. All exported methods may be called from any goroutine.
+type Pump struct {
+	opts     Options
+	log      *slog.Logger
+	pool     *ringbuf.Pool
+	registry *stream.Registry
+	metrics  *telemetry.Metrics
+	limits   *access.Limits
+	server   *server.Server
+	push     *ingest.Push
+	targets  atomic.Pointer[map[string]*ingest.Target] // by lower-case path
+	names    atomic.Pointer[map[string][]string]       // sources, by lower-case path
+	started  time.Time
+	draining atomic.Bool
+	cert     atomic.Pointer[tls.Certificate]
+	networks atomic.Pointer[access.Networks] // that may reach the admin port
+	sockets  *sockets                        // not changed after Start
+	admin    *admin                          // nil without an admin port
+	worst    atomic.Int64                    // ns, longest pass of an event loop since the last metrics page
+	serving  sync.WaitGroup
+	failed   chan error // the first listener that gave up
+
+	mu       sync.Mutex // guards what follows; held during a reload and the end
+	cfg      *config.Config
+	boot     *config.Config      // what the program started with
+	stations map[string]*station // by lower-case path
+	stopped  bool
+}
+
+// Start opens the listeners of a configuration, starts its streams and serves. The error
+// tells everything that is wrong with the listeners at once.
+func Start(cfg *config.Config, o Options) (*Pump, error) {
+	return start(cfg, o, &sockets{})
+}
+
+// start is Start with listeners that were handed over.
+func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
+	o = o.withDefaults()
+	p := &Pump{
+		opts: o, log: o.Log, cfg: cfg, boot: cfg, sockets: socks, started: time.Now(),
+		pool: ringbuf.NewPool(poolLimit(cfg)), registry: stream.NewRegistry(), metrics: telemetry.NewMetrics(),
+		limits: access.NewLimits(boundsOf(cfg)), stations: map[string]*station{}, failed: make(chan error, 1),
+	}
+	p.publish()
+	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))
+	doors, err := p.listen(cfg)
+	if err != nil {
+		socks.closeAll()
+		return nil, err
+	}
+	if err := p.serve(cfg, doors); err != nil {
+		socks.closeAll()
+		return nil, err
+	}
+	p.warn(cfg)
+	return p, nil
+}
+
+// doors are the open listeners.
+type doors struct {
+	public, tls []net.Listener
+	admin       net.Listener // nil: no admin port
+}
+
+// listen opens every listener, or tells of all that cannot be opened.
+func (p *Pump) listen(cfg *config.Config) (d doors, err error) {
+	var errs []error
+	open := func(kind, address string) net.Listener {
+		ln, err := p.sockets.listen(kind, address)
+		if err != nil {
+			errs = append(errs, err)
+			return nil
+		}
+		return ln
+	}
+	for _, a := range cfg.ListenAddresses() {
+		d.public = append(d.public, open(publicDoor, a))
+	}
+	for _, a := range cfg.SSLAddresses() {
+		d.tls = append(d.tls, open(tlsDoor, a))
+	}
+	if cfg.SSL {
+		if err := p.loadCertificate(cfg); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	public := errors.Join(errs...)
+	if cfg.Admin.Listen != "" {
+		d.admin = open(adminDoor, cfg.Admin.Listen)
+		if d.admin == nil && p.opts.AdminOptional {
+			p.log.Warn("going without the admin port", slog.Any("error", errs[len(errs)-1]))
+			return d, public
+		}
+	}
+	return d, errors.Join(errs...)
+}
+
+// loadCertificate reads key and certificate; connections that are there keep the old one.
+func (p *Pump) loadCertificate(cfg *config.Config) error {
+	cert, err := tls.LoadX509KeyPair(cfg.SSLCert, cfg.SSLKey)
+	if err != nil {
+		return fmt.Errorf("reading ssl_cert %s and ssl_key %s: %w", cfg.SSLCert, cfg.SSLKey, err)
+	}
+	p.cert.Store(&cert)
+	return nil
+}
+
+// serve makes the server and the streams and begins to accept.
+func (p *Pump) serve(cfg *config.Config, d doors) error {
+	p.push = ingest.NewPush(ingest.PushOptions{
+		Lookup: p.lookupTarget, IdleTimeout: cfg.Push.IdleTimeout.D(), SessionTimeout: cfg.Push.SessionTimeout.D(),
+		HeadTimeout: cfg.Request.HeadTimeout.D(), Log: p.log,
+	})
+	srv, err := server.New(server.Options{
+		Streams: p.registry, Limits: p.limits, Push: p.push, Metrics: p.metrics, Log: p.log,
+		Loops: cfg.EventLoops, PadPacket: asf.Pad, Settings: settingsOf(cfg),
+	})
+	if err != nil {
+		p.push.Close()
+		return err
+	}
+	p.server = srv
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range cfg.Streams {
+		if err := p.addLocked(s, cfg); err != nil {
+			return err
+		}
+	}
+	p.publish()
+	p.exportMetrics()
+	for _, ln := range d.public {
+		p.accept(ln, "viewers and encoders", srv.Serve)
+	}
+	for _, ln := range d.tls {
+		p.accept(ln, "viewers and encoders, TLS", func(ln net.Listener) error { return srv.ServeTLS(ln, p.tlsConfig()) })
+	}
+	if d.admin != nil {
+		p.admin = newAdmin(p)
+		p.accept(d.admin, "operators", p.admin.serve)
+	}
+	return nil
+}
+
+func (p *Pump) tlsConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.cert.Load(), nil },
+	}
+}
+
+// accept serves a listener on a goroutine; one that gives up is told of by Failed.
+func (p *Pump) accept(ln net.Listener, whom string, serve func(net.Listener) error) {
+	p.log.Info("listening", slog.String("address", ln.Addr().String()), slog.String("for", whom))
+	p.serving.Go(func() {
+		if err := serve(ln); err != nil {
+			select {
+			case p.failed <- err:
+			default: // the first one is enough to end the program
+			}
+		}
+	})
+}
+
+// addLocked starts a stream unless it is disabled. The caller holds p.mu.
+func (p *Pump) addLocked(c config.Stream, whole *config.Config) error {
+	if !c.Enabled {
+		return nil
+	}
+	st, err := p.newStation(c, whole)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", c.Path, err)
+	}
+	p.stations[strings.ToLower(c.Path)] = st
+	return nil
+}
+
+// Failed yields the error of a listener that cannot accept any more.
+func (p *Pump) Failed() <-chan error { return p.failed }
+
+// Addr returns the first address at which viewers are served without TLS.
+func (p *Pump) Addr() net.Addr { return p.addr(publicDoor) }
+
+// TLSAddr returns the first address at which viewers are served with TLS, nil without one.
+func (p *Pump) TLSAddr() net.Addr { return p.addr(tlsDoor) }
+
+// AdminAddr returns the address of the admin port, nil when there is none.
+func (p *Pump) AdminAddr() net.Addr { return p.addr(adminDoor) }
+
+func (p *Pump) addr(kind string) net.Addr {
+	for _, s := range p.sockets.open {
+		if s.Kind == kind {
+			return s.ln.Addr()
+		}
+	}
+	return nil
+}
+
+// Drain takes no further viewers and encoders, and says so at /readyz. Those who are
+// there stay.
+func (p *Pump) Drain() {
+	if !p.draining.Swap(true) {
+		p.log.Info("draining: no new viewers", slog.Int("viewers", p.limits.Usage().Viewers))
+	}
+	p.server.Drain()
+}
+
+// Watching returns how many viewers there are.
+func (p *Pump) Watching() int { return p.limits.Usage().Viewers }
+
+// Stop ends every stream towards its viewers, closes all connections and returns when
+// nothing of the pump runs any more: at the latest when ctx is done, plus the time to
+// cut whoever is left off. The error tells whether anybody was. Later calls do nothing.
+func (p *Pump) Stop(ctx context.Context) error {
+	p.Drain()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return nil
+	}
+	p.stopped = true
+	for _, st := range p.stations {
+		st.stream.Close()
+	}
+	for _, st := range p.stations {
+		st.stop()
+	}
+	p.push.Close()
+	err := p.server.Shutdown(ctx)
+	for _, st := range p.stations {
+		err = errors.Join(err, st.stream.Discard(ctx))
+	}
+	if p.admin != nil {
+		p.admin.close()
+	}
+	p.sockets.closeAll()
+	p.serving.Wait()
+	return err
+}

@@ -1,0 +1,145 @@
+package pump
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+
+	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/ingest"
+	"github.com/stream-pump/stream-pump/mmsh"
+	"github.com/stream-pump/stream-pump/stream"
+)
+
+// station is one stream of the configuration with whatever feeds it. Its fields are
+// guarded by Pump.mu; stream and timeline never change.
+type station struct {
+	cfg      config.Stream
+	stream   *stream.Stream
+	timeline *ingest.Timeline
+	target   *ingest.Target // nil: nobody may push it
+	stop     func()         // ends the sources and waits for them
+}
+
+// newStation makes the stream and starts its sources.
+func (p *Pump) newStation(c config.Stream, whole *config.Config) (*station, error) {
+	hold := whole.Hold
+	if c.Hold != nil {
+		hold = *c.Hold
+	}
+	log := p.log.With(slog.String("stream", c.Path))
+	st := &station{cfg: c, timeline: ingest.NewTimeline(), stop: func() {}}
+	st.stream = stream.New(stream.Options{
+		Path: c.Path, Name: c.Name, Type: c.Type, Hold: hold.D(),
+		Ring: ringOf(whole), Pool: p.pool,
+		EndFrame: mmsh.AppendEnd(nil, mmsh.ReasonEnd),
+		Metrics:  p.metrics.Stream(c.Path),
+		OnState: func(from, to stream.State) {
+			log.Info("stream state", slog.String("from", from.String()), slog.String("to", to.String()))
+		},
+	})
+	if err := p.registry.Add(st.stream); err != nil {
+		return nil, err
+	}
+	p.feed(st, whole)
+	log.Info("stream", slog.String("type", c.Type), slog.String("name", c.Name), slog.Any("sources", sourceNames(c)))
+	return st, nil
+}
+
+// feed starts the sources of a station, and decides who may push it.
+func (p *Pump) feed(st *station, whole *config.Config) {
+	sources, pushFirst := p.sourcesOf(st.cfg, whole)
+	st.target = p.targetOf(st)
+	if len(sources) == 0 {
+		return
+	}
+	returnAfter := st.cfg.ReturnAfter.D()
+	if returnAfter == 0 {
+		returnAfter = -1
+	}
+	sup := ingest.NewSupervisor(ingest.SupervisorOptions{
+		Stream: st.stream, Timeline: st.timeline, Sources: sources, PushFirst: pushFirst,
+		ReturnAfter: returnAfter, BackoffMin: whole.Pull.Backoff.Min.D(), BackoffMax: whole.Pull.Backoff.Max.D(),
+		Log: p.log,
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { _ = sup.Run(ctx) }) // it has logged every source's end
+	st.stop = func() {
+		cancel()
+		done.Wait()
+	}
+}
+
+// targetOf returns what encoders push to, nil for a stream that is not pushed.
+func (p *Pump) targetOf(st *station) *ingest.Target {
+	if !isPushed(st.cfg) {
+		return nil
+	}
+	c := st.cfg.Publish
+	return &ingest.Target{
+		Stream: st.stream, Timeline: st.timeline, TakeOver: st.cfg.Takeover,
+		Credentials: access.NewCredentials(c.User, c.Password, access.CredentialsOptions{AllowBasic: c.AllowBasic}),
+	}
+}
+
+func isPushed(c config.Stream) bool {
+	for _, o := range c.AllSources() {
+		if o.Type == config.TypePush {
+			return true
+		}
+	}
+	return false
+}
+
+// retune applies what a reload changed in a stream that stays. The sources start anew
+// only if they must: viewers are held meanwhile.
+func (p *Pump) retune(st *station, c config.Stream, whole *config.Config, sources bool) {
+	st.cfg = c
+	if !sources {
+		st.target = p.targetOf(st)
+		return
+	}
+	st.stop()
+	st.stop = func() {}
+	st.stream.Kick()
+	p.feed(st, whole)
+}
+
+// remove takes a station off: its viewers get the end of the stream.
+func (p *Pump) remove(st *station) {
+	p.registry.Remove(st.stream)
+	st.stream.Close()
+	st.stop()
+	p.metrics.RemoveStream(st.stream.Path())
+}
+
+// sourceNames tells the configured sources of a stream, without secrets.
+func (p *Pump) sourceNames(path string) []string {
+	if names := (*p.names.Load())[strings.ToLower(path)]; names != nil {
+		return names
+	}
+	return []string{}
+}
+
+// publish lets encoders and the API see the stations as they are now. The caller holds p.mu.
+func (p *Pump) publish() {
+	m := make(map[string]*ingest.Target, len(p.stations))
+	names := make(map[string][]string, len(p.stations))
+	for key, st := range p.stations {
+		names[key] = sourceNames(st.cfg)
+		if st.target != nil {
+			m[key] = st.target
+		}
+	}
+	p.targets.Store(&m)
+	p.names.Store(&names)
+}
+
+// lookupTarget finds what an encoder pushes to. Any goroutine.
+func (p *Pump) lookupTarget(path string) (*ingest.Target, bool) {
+	t, ok := (*p.targets.Load())[strings.ToLower(path)]
+	return t, ok
+}
