@@ -118,9 +118,9 @@ func (c *pushConn) next(h *headReader) *http.Request {
 	switch {
 	case err == nil:
 		return req
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(h.err, os.ErrDeadlineExceeded):
 		c.fail(h.br, mmsh.ErrorParams{Status: http.StatusRequestTimeout, Text: "the request head took too long"})
-	case errors.Is(err, errHeadTooLarge):
+	case errors.Is(h.err, errHeadTooLarge):
 		c.fail(h.br, mmsh.ErrorParams{Status: http.StatusRequestHeaderFieldsTooLarge, Text: "the request head is too large"})
 	default:
 		c.fail(h.br, mmsh.ErrorParams{Status: http.StatusBadRequest, Text: "the request cannot be parsed"})
@@ -134,7 +134,8 @@ var errHeadTooLarge = errors.New("request head too large")
 type headReader struct {
 	br   *bufio.Reader // behind the bound
 	from io.Reader
-	left int // bytes that may be read of the head, negative: any number
+	left int   // bytes that may be read of the head, negative: any number
+	err  error // of the last read: the request's parser may take what came before it for the whole
 }
 
 func newHeadReader(from *bufio.Reader) *headReader {
@@ -144,20 +145,22 @@ func newHeadReader(from *bufio.Reader) *headReader {
 }
 
 // Read implements io.Reader for br.
-func (h *headReader) Read(p []byte) (int, error) {
-	if h.left < 0 {
-		return h.from.Read(p)
+func (h *headReader) Read(p []byte) (n int, err error) {
+	switch {
+	case h.left < 0:
+		n, err = h.from.Read(p)
+	case h.left == 0:
+		err = errHeadTooLarge
+	default:
+		n, err = h.from.Read(p[:min(len(p), h.left)])
+		h.left -= n
 	}
-	if h.left == 0 {
-		return 0, errHeadTooLarge
-	}
-	n, err := h.from.Read(p[:min(len(p), h.left)])
-	h.left -= n
+	h.err = err
 	return n, err
 }
 
 func (h *headReader) read() (*http.Request, error) {
-	h.left = maxHead
+	h.left = maxHead - h.br.Buffered()
 	defer func() { h.left = -1 }()
 	return http.ReadRequest(h.br)
 }
