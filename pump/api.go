@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/asf"
+	"github.com/stream-pump/stream-pump/pump/track"
 	"github.com/stream-pump/stream-pump/server"
 	"github.com/stream-pump/stream-pump/stream"
 )
@@ -33,19 +34,7 @@ type StreamInfo struct {
 	PacketSize     int               `json:"packet_size"`     // bytes; 0 without a header
 	PrerollMS      int64             `json:"preroll_ms"`
 	Title          string            `json:"title"`
-	Tracks         []TrackInfo       `json:"tracks"`
-}
-
-// TrackInfo is one elementary stream of a header.
-type TrackInfo struct {
-	Number     uint8  `json:"number"`
-	Kind       string `json:"kind"` // audio, video, command or other
-	Codec      string `json:"codec"`
-	BitrateBPS uint32 `json:"bitrate_bps"` // announced; 0 unknown
-	Width      uint32 `json:"width,omitempty"`
-	Height     uint32 `json:"height,omitempty"`
-	Channels   uint16 `json:"channels,omitempty"`
-	SampleRate uint32 `json:"sample_rate,omitempty"` // Hz
+	Tracks         []track.Info      `json:"tracks"`
 }
 
 // ViewerInfo is a viewer in the API.
@@ -68,15 +57,15 @@ type ViewerInfo struct {
 // dropReasons are the labels of stream_pump_packets_dropped_total.
 var dropReasons = []string{"malformed", "oversized", "undeclared", "no_memory", "before_key_frame", "duplicate"}
 
-func describeStream(s *stream.Stream, sources []string) StreamInfo {
-	m := s.Metrics()
+func (p *Pump) describeStream(s *stream.Stream) StreamInfo {
+	m, bill := s.Metrics(), p.billed(s.Path())
 	info := StreamInfo{
-		Path: s.Path(), Name: s.Name(), Type: s.Type(), State: s.State().String(),
+		Path: s.Path(), Name: s.Name(), Type: bill.kind, State: s.State().String(),
 		Viewers: s.Viewers(), ViewersTotal: m.ViewersTotal.Load(),
 		UptimeS:   seconds(s.Uptime()),
 		PacketsIn: m.PacketsIn.Load(), BytesIn: m.BytesIn.Load(), BytesOut: m.BytesOut.Load(),
 		SkippedPackets: m.SkippedPackets.Load(), DroppedPackets: map[string]uint64{},
-		Reconnects: m.SourceReconnects.Load(), Source: s.Source(), Sources: sources, Tracks: []TrackInfo{},
+		Reconnects: m.SourceReconnects.Load(), Source: s.Source(), Sources: append([]string{}, bill.sources...), Tracks: []track.Info{},
 	}
 	if s.State().Delivering() {
 		info.BitrateBPS = int64(s.Bitrate())
@@ -90,21 +79,10 @@ func describeStream(s *stream.Stream, sources []string) StreamInfo {
 		info.Epoch, info.PacketSize, info.AnnouncedBPS = h.Epoch, h.PacketSize, h.Bitrate
 		if a, ok := h.Info.(*asf.Header); ok {
 			info.PrerollMS, info.Title = a.PrerollDuration().Milliseconds(), a.Title
-			info.Tracks = describeTracks(a)
+			info.Tracks = track.Describe(a)
 		}
 	}
 	return info
-}
-
-func describeTracks(h *asf.Header) []TrackInfo {
-	list := make([]TrackInfo, 0, len(h.Streams))
-	for _, s := range h.Streams {
-		list = append(list, TrackInfo{
-			Number: s.Number, Kind: s.Kind.String(), Codec: codecOf(s), BitrateBPS: s.BitrateBPS,
-			Width: s.Width, Height: s.Height, Channels: s.Channels, SampleRate: s.SampleRate,
-		})
-	}
-	return list
 }
 
 func describeViewer(v server.Viewer) ViewerInfo {
@@ -164,13 +142,12 @@ func (a *admin) listStreams(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (a *admin) oneStream(w http.ResponseWriter, r *http.Request) {
-	path := r.PathValue("path")
-	st := a.pump.registry.Lookup(path)
+	st := a.pump.registry.Lookup(r.PathValue("path"))
 	if st == nil {
 		writeError(w, http.StatusNotFound, "no_such_stream", "no stream has this path")
 		return
 	}
-	writeJSON(w, http.StatusOK, describeStream(st, a.pump.sourceNames(path)))
+	writeJSON(w, http.StatusOK, a.pump.describeStream(st))
 }
 
 func (a *admin) listViewers(w http.ResponseWriter, r *http.Request) {
@@ -206,7 +183,7 @@ func (a *admin) kick(w http.ResponseWriter, r *http.Request) {
 func (p *Pump) Streams() []StreamInfo {
 	list := []StreamInfo{}
 	for _, s := range p.registry.All() {
-		list = append(list, describeStream(s, p.sourceNames(s.Path())))
+		list = append(list, p.describeStream(s))
 	}
 	return list
 }

@@ -33,7 +33,7 @@ type Pump struct {
 	server   *server.Server
 	push     *ingest.Push
 	targets  atomic.Pointer[map[string]*ingest.Target] // by lower-case path
-	names    atomic.Pointer[map[string][]string]       // sources, by lower-case path
+	billings atomic.Pointer[map[string]billing]        // by lower-case path
 	started  time.Time
 	draining atomic.Bool
 	cert     atomic.Pointer[tls.Certificate]

@@ -63,6 +63,9 @@ func (p *Pump) Reload(cfg *config.Config) (ReloadInfo, error) {
 	if p.stopped {
 		return ReloadInfo{}, ErrStopping
 	}
+	if err := p.try(cfg); err != nil {
+		return ReloadInfo{}, err
+	}
 	if cfg.SSL && p.cert.Load() != nil { // the files may have changed though their names have not
 		if err := p.loadCertificate(cfg); err != nil {
 			return ReloadInfo{}, err
@@ -78,6 +81,18 @@ func (p *Pump) Reload(cfg *config.Config) (ReloadInfo, error) {
 	return info, nil
 }
 
+// try makes every source once, without starting it, to find out what cannot work.
+func (p *Pump) try(cfg *config.Config) error {
+	var errs []error
+	for _, s := range cfg.Streams {
+		if s.Enabled {
+			_, _, err := p.sourcesOf(s, cfg)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (p *Pump) applySettings(cfg *config.Config, d config.Difference, info *ReloadInfo) {
 	for _, c := range config.Diff(p.boot, cfg).Settings {
 		if needsRestart(c) { // compared with what the program started with: told again at each reload
@@ -88,7 +103,7 @@ func (p *Pump) applySettings(cfg *config.Config, d config.Difference, info *Relo
 	for _, c := range d.Settings {
 		switch {
 		case needsRestart(c):
-		case hasPrefix(c.Key, "ring.", "pull.", "hold"):
+		case hasPrefix(c.Key, "ring.", "pull.", "hold", "use_", "http_proxy_"):
 			info.Later = append(info.Later, c.String())
 		default:
 			info.Applied = append(info.Applied, c.String())
@@ -118,13 +133,16 @@ func (p *Pump) applyStreams(cfg *config.Config, d config.Difference, info *Reloa
 		delete(p.stations, key)
 		info.Removed = append(info.Removed, s.Path)
 	}
+	var errs []error
 	for _, c := range d.Changed {
-		p.retune(p.stations[strings.ToLower(c.New.Path)], c.New, cfg, c.Source)
+		if err := p.retune(p.stations[strings.ToLower(c.New.Path)], c.New, cfg, c.Source); err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		note, refused := describeChange(c)
 		info.Changed = append(info.Changed, note...)
 		info.Refused = append(info.Refused, refused...)
 	}
-	var errs []error
 	for _, s := range d.Added {
 		if err := p.addLocked(s, cfg); err != nil {
 			errs = append(errs, err)

@@ -138,4 +138,3 @@ func (p *Pump) drainTimeout() time.Duration {
 	defer p.mu.Unlock()
 	return p.cfg.Drain.Timeout.D()
 }
-

@@ -40,17 +40,21 @@ func (p *Pump) newStation(c config.Stream, whole *config.Config) (*station, erro
 			log.Info("stream state", slog.String("from", from.String()), slog.String("to", to.String()))
 		},
 	})
-	if err := p.registry.Add(st.stream); err != nil {
+	sources, pushFirst, err := p.sourcesOf(c, whole)
+	if err == nil {
+		err = p.registry.Add(st.stream)
+	}
+	if err != nil {
+		p.metrics.RemoveStream(c.Path)
 		return nil, err
 	}
-	p.feed(st, whole)
+	p.feed(st, whole, sources, pushFirst)
 	log.Info("stream", slog.String("type", c.Type), slog.String("name", c.Name), slog.Any("sources", sourceNames(c)))
 	return st, nil
 }
 
 // feed starts the sources of a station, and decides who may push it.
-func (p *Pump) feed(st *station, whole *config.Config) {
-	sources, pushFirst := p.sourcesOf(st.cfg, whole)
+func (p *Pump) feed(st *station, whole *config.Config, sources []ingest.Source, pushFirst bool) {
 	st.target = p.targetOf(st)
 	if len(sources) == 0 {
 		return
@@ -95,17 +99,23 @@ func isPushed(c config.Stream) bool {
 }
 
 // retune applies what a reload changed in a stream that stays. The sources start anew
-// only if they must: viewers are held meanwhile.
-func (p *Pump) retune(st *station, c config.Stream, whole *config.Config, sources bool) {
-	st.cfg = c
-	if !sources {
+// only if they must: viewers are held meanwhile. On an error the stream is as it was.
+func (p *Pump) retune(st *station, c config.Stream, whole *config.Config, anew bool) error {
+	if !anew {
+		st.cfg = c
 		st.target = p.targetOf(st)
-		return
+		return nil
+	}
+	sources, pushFirst, err := p.sourcesOf(c, whole)
+	if err != nil {
+		return err
 	}
 	st.stop()
 	st.stop = func() {}
-	st.stream.Kick()
-	p.feed(st, whole)
+	st.stream.Kick() // an encoder that may not push any more
+	st.cfg = c
+	p.feed(st, whole, sources, pushFirst)
+	return nil
 }
 
 // remove takes a station off: its viewers get the end of the stream.
@@ -116,26 +126,29 @@ func (p *Pump) remove(st *station) {
 	p.metrics.RemoveStream(st.stream.Path())
 }
 
-// sourceNames tells the configured sources of a stream, without secrets.
-func (p *Pump) sourceNames(path string) []string {
-	if names := (*p.names.Load())[strings.ToLower(path)]; names != nil {
-		return names
-	}
-	return []string{}
+// billing is what the configuration says of a stream, for the API.
+type billing struct {
+	kind    string
+	sources []string
+}
+
+// billed returns what is configured of a stream. Any goroutine.
+func (p *Pump) billed(path string) billing {
+	return (*p.billings.Load())[strings.ToLower(path)]
 }
 
 // publish lets encoders and the API see the stations as they are now. The caller holds p.mu.
 func (p *Pump) publish() {
 	m := make(map[string]*ingest.Target, len(p.stations))
-	names := make(map[string][]string, len(p.stations))
+	bills := make(map[string]billing, len(p.stations))
 	for key, st := range p.stations {
-		names[key] = sourceNames(st.cfg)
+		bills[key] = billing{kind: st.cfg.Type, sources: sourceNames(st.cfg)}
 		if st.target != nil {
 			m[key] = st.target
 		}
 	}
 	p.targets.Store(&m)
-	p.names.Store(&names)
+	p.billings.Store(&bills)
 }
 
 // lookupTarget finds what an encoder pushes to. Any goroutine.
