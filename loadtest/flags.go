@@ -41,20 +41,27 @@ type stringList []string
 func (l *stringList) String() string     { return strings.Join(*l, ",") }
 func (l *stringList) Set(s string) error { *l = append(*l, s); return nil }
 
+// parseFlags parses, and prints the usage to help when that is what was asked for.
+func parseFlags(fs *flag.FlagSet, args []string, usage string, help io.Writer) error {
+	fs.SetOutput(io.Discard)
+	err := fs.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(help, usage)
+		fs.SetOutput(help)
+		fs.PrintDefaults()
+	}
+	return err
+}
+
 // parseRun reads the command line of a run.
-func parseRun(args []string, stderr io.Writer) (settings, error) {
+func parseRun(args []string, help io.Writer) (settings, error) {
 	var s settings
 	o := &s.o
 	fs := flag.NewFlagSet("loadtest", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(fs.Output(), runUsage)
-		fs.PrintDefaults()
-	}
 	fs.IntVar(&o.Clients, "clients", 100, "viewers")
 	fs.Var((*stringList)(&o.URLs), "url", "stream `address` (mmsh://, http:// or https://); may repeat, viewers take them in turn")
 	fs.DurationVar(&o.Duration, "duration", 20*time.Second, "steady state, after the ramp")
-	fs.Float64Var(&o.Ramp, "ramp", -1, "new viewers a second, 0 for all at once (default a tenth of them, 50 to 1000)")
+	fs.Float64Var(&o.Ramp, "ramp", -1, "new viewers a second, 0 for all at once, -1 for a tenth of them but 50 to 1000")
 	fs.IntVar(&o.Rate, "rate", 300_000, "`bit/s` of the synthetic source")
 	fs.IntVar(&o.Packet, "packet", 1400, "`bytes` of the synthetic source's packets")
 	fs.DurationVar(&o.KeyInterval, "key-interval", 2*time.Second, "time between the synthetic source's key frames")
@@ -78,7 +85,7 @@ func parseRun(args []string, stderr io.Writer) (settings, error) {
 	fs.IntVar(&o.Sources, "sources", 0, "source addresses 127.0.0.x towards loopback (0: as many as ports demand)")
 	fs.IntVar(&o.Loops, "loops", 0, "event loops (0: by viewers and processors)")
 	fs.StringVar(&o.Pump, "pump", "", "stream-pump `binary` for a run without -url")
-	if err := fs.Parse(args); err != nil {
+	if err := parseFlags(fs, args, runUsage, help); err != nil {
 		return s, err
 	}
 	return s, s.finish(fs)

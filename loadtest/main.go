@@ -66,7 +66,7 @@ func (b Build) String() string {
 }
 
 // usageError prints what is wrong with a command line; asking for help is not.
-func usageError(err error, stdout, stderr io.Writer) int {
+func usageError(err error, stderr io.Writer) int {
 	if errors.Is(err, flag.ErrHelp) {
 		return exitPassed
 	}
@@ -75,13 +75,9 @@ func usageError(err error, stdout, stderr io.Writer) int {
 }
 
 func mainRun(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	out := stderr
-	if asksHelp(args) {
-		out = stdout
-	}
-	s, err := parseRun(args, out)
+	s, err := parseRun(args, stdout)
 	if err != nil {
-		return usageError(err, stdout, stderr)
+		return usageError(err, stderr)
 	}
 	if self, err := os.Executable(); err == nil {
 		s.o.Self = []string{self}
@@ -106,15 +102,6 @@ func mainRun(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	return exitPassed
-}
-
-func asksHelp(args []string) bool {
-	for _, a := range args {
-		if a == "-h" || a == "-help" || a == "--help" {
-			return true
-		}
-	}
-	return false
 }
 
 // write puts the report where it was asked for.

@@ -26,16 +26,7 @@ Flags:
 // mainPush is the command "loadtest push".
 func mainPush(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var o PushOptions
-	out := stderr
-	if asksHelp(args) {
-		out = stdout
-	}
 	fs := flag.NewFlagSet("loadtest push", flag.ContinueOnError)
-	fs.SetOutput(out)
-	fs.Usage = func() {
-		fmt.Fprint(fs.Output(), pushUsage)
-		fs.PrintDefaults()
-	}
 	fs.IntVar(&o.Rate, "rate", 300_000, "`bit/s`")
 	fs.IntVar(&o.Packet, "packet", 1400, "`bytes` of a packet")
 	fs.DurationVar(&o.KeyInterval, "key-interval", 2*time.Second, "time between key frames")
@@ -44,18 +35,18 @@ func mainPush(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	fs.DurationVar(&o.Duration, "duration", 0, "end after this long (0: when interrupted)")
 	fs.BoolVar(&o.Insecure, "insecure", false, "take any TLS certificate")
 	stats := fs.Bool("stats", false, "write an account as a line of JSON each second")
-	if err := fs.Parse(args); err != nil {
-		return usageError(err, stdout, stderr)
+	if err := parseFlags(fs, args, pushUsage, stdout); err != nil {
+		return usageError(err, stderr)
 	}
 	if fs.NArg() != 1 {
-		return usageError(errors.New("push takes one address, such as http://127.0.0.1:8086/streams/x_push"), stdout, stderr)
+		return usageError(errors.New("push takes one address, such as http://127.0.0.1:8086/streams/x_push"), stderr)
 	}
 	o.URL = fs.Arg(0)
 	if _, err := o.withDefaults(); err != nil || o.Flap < 0 || o.Duration < 0 {
 		if err == nil {
 			err = errors.New("time spans are not below 0")
 		}
-		return usageError(err, stdout, stderr)
+		return usageError(err, stderr)
 	}
 	if *stats {
 		enc := json.NewEncoder(stdout)
