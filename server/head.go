@@ -14,15 +14,17 @@ import (
 var headReaders = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
 
 // headEnd returns the length of the request head at the start of b with its empty
-// line, or 0 when it is not whole.
+// line, or 0 when it is not whole. Lines end in CR LF or in LF alone.
 func headEnd(b []byte) int {
-	if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 {
-		return i + 4
+	end := 0
+	if i := bytes.Index(b, []byte("\n\r\n")); i >= 0 {
+		end = i + 3
+		b = b[:end]
 	}
 	if i := bytes.Index(b, []byte("\n\n")); i >= 0 {
-		return i + 2
+		end = i + 2
 	}
-	return 0
+	return end
 }
 
 // parseHead reads a whole request head. The request's Body is not to be used.

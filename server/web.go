@@ -90,15 +90,21 @@ func (s *Server) plain(r *request, st *stream.Stream) answer {
 func safeHost(host string) string {
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
-		name, port = strings.Trim(host, "[]"), ""
-	}
-	if name == "" || len(name) > 253 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:") != "" {
-		return ""
+		name, port, _ = net.SplitHostPort(host + ":") // no port
 	}
 	if port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 			return ""
 		}
+	}
+	if strings.HasPrefix(host, "[") {
+		if net.ParseIP(name) == nil {
+			return ""
+		}
+		return host
+	}
+	if name == "" || len(name) > 253 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != "" {
+		return ""
 	}
 	return host
 }
