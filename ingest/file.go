@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -123,7 +124,10 @@ func newReel(name string, file fileBytes) (*reel, error) {
 		return nil, err
 	}
 	raw, err := readHeader(bufio.NewReader(io.NewSectionReader(file, 0, size)))
-	if err != nil {
+	switch {
+	case errors.Is(err, asf.ErrNotASF):
+		return nil, fmt.Errorf("%s is not an ASF file: %w", name, err)
+	case err != nil:
 		return nil, fmt.Errorf("%s, %d bytes: %w", name, size, err)
 	}
 	h, err := asf.ParseHeader(raw)

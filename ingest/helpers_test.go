@@ -81,6 +81,7 @@ func newRig(t *testing.T) *rig {
 	r := &rig{t: t, pool: ringbuf.NewPool(64 << 20), tl: NewTimeline(), from: 1}
 	r.s = stream.New(stream.Options{
 		Path: "x", Pool: r.pool, EndFrame: mmsh.AppendEnd(nil, 0), Metrics: telemetry.NewMetrics().Stream("x"), Hold: time.Hour,
+		Ring: ringbuf.Limits{Slots: 1 << 14, Duration: time.Hour},
 	})
 	t.Cleanup(func() {
 		r.s.Close()

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -354,9 +355,11 @@ func TestPullThroughAProxy(t *testing.T) { // MUST-C4
 
 func TestPullOverTLSThroughATunnel(t *testing.T) { // MUST-C4
 	raw := testHeader(320)
-	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	secure := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write(pullBody(raw, 0, packets(0, 3)...))
 	}))
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
 	t.Cleanup(secure.Close)
 	var tunnels atomic.Int32
 	proxy := serve(t, func(_ context.Context, conn net.Conn) {
