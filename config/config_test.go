@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -123,9 +124,14 @@ func TestBounds(t *testing.T) {
 		"deep flow":            {"a.yaml", strings.Repeat("[", 100_000), "values are nested too deeply"},
 		"deep flow mappings":   {"a.yaml", strings.Repeat("{a: ", 100_000), "values are nested too deeply"},
 		"deep block sequences": {"a.yaml", strings.Repeat("- ", 100_000), "values are nested too deeply"},
+		"many keys":            {"a.yaml", strings.Repeat("a: b\n", 200_000), "a.yaml:1001:2: a mapping has too many keys (at most 1000)"},
+		"many flow keys":       {"a.yaml", "{" + strings.Repeat("a: 1,", 200_000) + "}", "a mapping has too many keys"},
+		"many complex keys":    {"a.yaml", strings.Repeat("? a\n: b\n", 100_000), "a.yaml:1:1: a key must be a word"},
+		"many null keys":       {"a.yaml", strings.Repeat("? a\n", 200_000), "a.yaml:1:1: a key must be a word"},
+		"deep aliases":         {"a.yaml", "a: " + strings.Repeat("*", 1_000_000), "values are nested too deeply"},
 		"deep tags":            {"a.yaml", strings.Repeat("!a ", 100_000) + "1", ""},
 		"deep anchors":         {"a.yaml", strings.Repeat("&a ", 100_000) + "1", ""},
-		"deep question marks":  {"a.yaml", strings.Repeat("? ", 100_000) + "1", ""},
+		"deep question marks":  {"a.yaml", strings.Repeat("? ", 100_000) + "1", "a key must be a word"},
 		"deep script":          {"a.js", "exports.config = " + strings.Repeat("[", 500_000), "values are nested too deeply"},
 		"deep script brackets": {"a.js", "exports.config = " + strings.Repeat("(", 500_000), "values are nested too deeply"},
 		"deep script exports":  {"a.js", strings.Repeat("exports=", 100_000), ""},
@@ -147,6 +153,18 @@ func TestDeepBlockMappings(t *testing.T) {
 	}
 	if _, err := Parse("a.yaml", []byte(b.String()), nil); err == nil || !strings.Contains(err.Error(), "nested too deeply") {
 		t.Errorf("%.200v", err)
+	}
+}
+
+// The bounds leave room for every real configuration.
+func TestManyStreams(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("log:\n  level: warn\nstreams:\n")
+	for i := range 3000 {
+		fmt.Fprintf(&b, "  - type: mmsh_pull\n    path: s%d\n    limits: {viewers: 3}\n    source_options:\n      host: h\n      path: /x\n", i)
+	}
+	if c := mustParse(t, "a.yaml", b.String()); len(c.Streams) != 3000 {
+		t.Errorf("%d streams", len(c.Streams))
 	}
 }
 

@@ -201,9 +201,13 @@ func hideURL(s string) string {
 	if i := strings.IndexAny(s, "?#"); i >= 0 {
 		s = s[:i]
 	}
-	scheme, rest, found := strings.Cut(s, "//")
-	if at := strings.LastIndexByte(rest, '@'); found && at >= 0 {
-		return scheme + "//***" + rest[at:]
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 {
+		return s
 	}
-	return s
+	scheme := ""
+	if i := strings.Index(s[:at], "//"); i >= 0 {
+		scheme = s[:i+2]
+	}
+	return scheme + "***" + s[at:]
 }

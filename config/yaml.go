@@ -47,27 +47,76 @@ func (d *decoder) yaml(name, text string) *node {
 	return root
 }
 
-// shallow refuses nesting beyond maxDepth before the parser, which recurses, sees it.
+// shallow refuses nesting beyond maxDepth before the parser, which recurses, sees it,
+// and mappings of more than maxKeys, over which the parser takes quadratic time.
 func (d *decoder) shallow(name string, tokens token.Tokens) bool {
 	depth := 0
+	keys := keyCount{}
 	for _, t := range tokens {
-		block := false
+		column := 0 // of a token that begins a level of its own
 		switch t.Type {
 		case token.MappingStartType, token.SequenceStartType:
 			depth++
+			keys.begin(-depth)
 		case token.MappingEndType, token.SequenceEndType:
-			depth--
-		case token.SequenceEntryType, token.MappingKeyType, token.TagType, token.AnchorType:
-			block = true
+			depth = max(depth-1, 0)
+		case token.MappingKeyType:
+			d.problem(position{name, t.Position.Line, t.Position.Column}, "a key must be a word, not a value of its own after ?", "key: value")
+			return false
+		case token.SequenceEntryType, token.TagType, token.AnchorType, token.AliasType:
+			column = t.Position.Column
+			keys.inside(column)
 		case token.MappingValueType:
-			block = depth == 0 && t.Prev != nil && t.Prev.Position.Column > maxBlockColumn
+			level := -depth
+			if depth == 0 && t.Prev != nil {
+				column = t.Prev.Position.Column
+				level = column
+			}
+			keys.add(level)
 		}
-		if depth > maxDepth || (block && t.Position.Column > maxBlockColumn) {
-			d.problem(position{name, t.Position.Line, t.Position.Column}, "values are nested too deeply", fmt.Sprintf("at most %d levels", maxDepth))
+		at := position{name, t.Position.Line, t.Position.Column}
+		if depth > maxDepth || column > maxBlockColumn {
+			d.problem(at, "values are nested too deeply", fmt.Sprintf("at most %d levels", maxDepth))
+			return false
+		}
+		if keys.most > maxKeys {
+			d.problem(at, "a mapping has too many keys", fmt.Sprintf("at most %d", maxKeys))
 			return false
 		}
 	}
 	return true
+}
+
+// maxKeys bounds the keys of one mapping; the largest there is has a few dozen.
+const maxKeys = 1000
+
+// keyCount counts the keys of the mappings that are open, by level: the column of a
+// block, or the negative depth of a flow.
+type keyCount struct {
+	counts [maxBlockColumn + maxDepth + 2]int
+	most   int
+}
+
+func (k *keyCount) slot(level int) int {
+	return min(max(level+maxDepth+1, 0), len(k.counts)-1)
+}
+
+func (k *keyCount) begin(level int) { k.counts[k.slot(level)] = 0 }
+
+// inside tells that a block entry begins at column, and so ends what is further right.
+func (k *keyCount) inside(column int) {
+	for i := k.slot(column) + 1; i < len(k.counts); i++ {
+		k.counts[i] = 0
+	}
+}
+
+func (k *keyCount) add(level int) {
+	if level > 0 {
+		k.inside(level)
+	}
+	i := k.slot(level)
+	k.counts[i]++
+	k.most = max(k.most, k.counts[i])
 }
 
 // syntax notes what the parser says. For a tab in the indentation, which it finds

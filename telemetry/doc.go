@@ -12,9 +12,9 @@
 // # Metrics
 //
 // [Metrics] holds families of counters, gauges and histograms and writes them in
-// the Prometheus text format with HELP and TYPE, along with those of the process and
-// the Go runtime. [StreamMetrics] holds the
-// figures of one stream; they vanish from the page when the stream is removed.
+// the Prometheus text format with HELP and TYPE, along with the figures of the
+// process and the Go runtime. [StreamMetrics] holds the figures of one stream; they
+// vanish from the page when the stream is removed.
 // Values are plain atomics, written without a lock and without an allocation, a
 // cache line apart, so event loops do not disturb each other.
 package telemetry
