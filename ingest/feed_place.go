@@ -152,10 +152,12 @@ func (f *Feed) publish(slab *ringbuf.Slab, p *asf.Packet, at Location) error {
 		location = at.ID + f.t.offset
 	}
 	mmsh.PutDataHead(slab.Bytes(), location, 0, len(packet))
+	before := *f.t
 	f.t.located, f.t.location = true, location
 	f.t.advance(p.SendTime+f.t.delta, p.Duration)
 	slab.Kind, slab.Key, slab.Payload, slab.Time = ringbuf.Data, p.KeyStart, headBytes, f.t.clock
 	if err := f.pub.Publish(slab); err != nil {
+		*f.t = before // the next holder of the role goes on behind what was really published
 		return fmt.Errorf("publishing: %w", err)
 	}
 	f.bad = 0
