@@ -349,6 +349,11 @@ func (c *client) churn(at int64) next {
 	return drop
 }
 
+// returning says whether the viewer watched before and is about to again.
+func (c *client) returning() bool {
+	return c.ever && !c.joined && !c.leaving && c.state != finished && c.state != off
+}
+
 // overdue says whether the viewer has waited too long for what it asked for.
 func (c *client) overdue(at int64) bool {
 	switch c.state {

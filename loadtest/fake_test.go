@@ -39,7 +39,7 @@ type fakeServer struct {
 	conns    map[net.Conn]bool
 }
 
-func newFakeServer(t *testing.T) *fakeServer {
+func newFakeServer(t *testing.T, with ...func(*fakeServer)) *fakeServer {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -47,9 +47,22 @@ func newFakeServer(t *testing.T) *fakeServer {
 	}
 	s := &fakeServer{t: t, listener: l, conns: map[net.Conn]bool{}}
 	s.changed = sync.NewCond(&s.mu)
+	for _, set := range with {
+		set(s)
+	}
 	s.wg.Go(s.accept)
 	t.Cleanup(s.stop)
 	return s
+}
+
+// spoiling is a server that changes what viewers get.
+func spoiling(f func(viewer, n int, frame []byte) [][]byte) func(*fakeServer) {
+	return func(s *fakeServer) { s.spoil = f }
+}
+
+// handling is a server that answers by itself.
+func handling(f func(net.Conn, *http.Request) bool) func(*fakeServer) {
+	return func(s *fakeServer) { s.handle = f }
 }
 
 func (s *fakeServer) url() string { return "mmsh://" + s.listener.Addr().String() + "/streams/x" }

@@ -351,13 +351,13 @@ func (r *run) grace(newest []edge, last bool) {
 	}
 }
 
-// behind counts the viewers that have not got all that was published.
+// behind counts the viewers that have not got all that was published, or are on their way back.
 func (r *run) behind(newest []edge) int {
 	n := 0
 	for _, c := range r.crews {
 		c.do(func() {
 			c.each(func(v *client) {
-				if v.joined && v.cohort == steady && v.reader.behind(newest[v.home.index]) {
+				if v.returning() || v.joined && v.cohort == steady && v.reader.behind(newest[v.home.index]) {
 					n++
 				}
 			})
