@@ -21,6 +21,8 @@ func (p *Pump) exportMetrics() {
 	m.GaugeFunc("stream_pump_slabs_live", "Packets that somebody holds.", func() float64 { return float64(p.pool.Live()) })
 	m.GaugeFunc("stream_pump_push_sessions", "Sessions of encoders that are kept.", func() float64 { return float64(p.push.Sessions()) })
 	m.CounterFunc("stream_pump_loops_busy_nanoseconds_total", "Time all event loops spent writing to viewers.", p.loopsBusy)
+	m.CounterFunc("stream_pump_egress_calls_total", "System calls that event loops wrote to viewers with: a batch of io_uring is one.", p.server.EgressCalls)
+	m.CounterFunc("stream_pump_copied_bytes_total", "Bytes copied in user space on their way to viewers: those behind TLS, and of plain ASF.", p.server.Copied)
 	m.GaugeFunc("stream_pump_loops_worst_pass_seconds", "Longest pass of an event loop over its viewers since the page before.", p.loopsWorst)
 }
 

@@ -49,6 +49,7 @@ func (b *batch) begin(g *group, w *window, now int64) {
 func (b *batch) write(v *viewer) {
 	if b.ring == nil {
 		n, errno := writev(v.fd, b.w.iov[:b.w.iovs])
+		b.group.calls++
 		b.group.shared(v, b.w, n, errno, b.now)
 		return
 	}
@@ -65,6 +66,7 @@ func (b *batch) flush() {
 	if len(b.pending) == 0 {
 		return
 	}
+	b.group.calls++
 	err := b.ring.submit(len(b.pending), b.reap)
 	if err != nil {
 		b.group.loop.srv.log.Error("io_uring fails, going on with writev", "error", err)

@@ -18,7 +18,9 @@ type group struct {
 	seq     uint64 // where viewers that are up to date stand
 	cancel  func() // ends the subscription
 
-	bytes, writes uint64 // of this pass, added to the stream's figures at its end
+	// Of this pass, added to the stream's and the loop's figures at its end: bytes and
+	// writes to viewers, and the system calls that made them.
+	bytes, writes, calls uint64
 
 	retryAt int64 // ns; when a viewer that is behind wants another turn, 0 for none
 	listed  bool  // in loop.owing
@@ -138,7 +140,8 @@ func (g *group) report() {
 	m := g.stream.Metrics()
 	m.BytesOut.Add(g.bytes)
 	m.WriteCalls.Add(g.writes)
-	g.bytes, g.writes = 0, 0
+	g.loop.calls.Add(int64(g.calls))
+	g.bytes, g.writes, g.calls = 0, 0, 0
 }
 
 // add seats a viewer.

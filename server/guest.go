@@ -250,6 +250,7 @@ func (g *guest) putPlain(buf *bytebufferpool.ByteBuffer, s *ringbuf.Slab) Reason
 
 func (g *guest) account(n int) {
 	g.bytes.Add(uint64(n))
+	g.srv.copied.Add(uint64(n))
 	m := g.seat.stream.Metrics()
 	m.BytesOut.Add(uint64(n))
 	m.WriteCalls.Inc()

@@ -28,6 +28,7 @@ type loop struct {
 
 	worst atomic.Int64 // ns, the longest pass since it was asked for
 	busy  atomic.Int64 // ns spent in passes
+	calls atomic.Int64 // system calls that wrote to viewers
 }
 
 func newLoop(s *Server, el gnet.EventLoop) *loop {

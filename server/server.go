@@ -37,7 +37,8 @@ type Server struct {
 	spare    spare
 	watching atomic.Int64 // viewers and guests
 	draining atomic.Bool
-	egress   string // set by New
+	copied   atomic.Uint64 // bytes, by guests
+	egress   string        // set by New
 
 	ctx     context.Context // ends when the server is closed
 	cancel  context.CancelFunc

@@ -73,6 +73,7 @@ func (v *viewer) turn(l *loop, now int64) outcome {
 		}
 		n, errno := writev(v.fd, w.iov[:w.iovs])
 		g.writes++
+		g.calls++
 		out := v.wrote(l, w, n, errno, now)
 		w.release()
 		if out != current {

@@ -81,6 +81,19 @@ func (l *loop) kick(id uint64) bool {
 	return false
 }
 
+// EgressCalls returns how many system calls the event loops have made to write to
+// viewers: a batch of io_uring is one.
+func (s *Server) EgressCalls() uint64 {
+	var sum int64
+	for _, l := range s.loops {
+		sum += l.calls.Load()
+	}
+	return uint64(sum)
+}
+
+// Copied returns how many bytes for viewers were copied in user space: those of guests.
+func (s *Server) Copied() uint64 { return s.copied.Load() }
+
 // LoopStats are the figures of one event loop.
 type LoopStats struct {
 	Busy  int64 // ns spent in passes over viewers since the start

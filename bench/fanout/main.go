@@ -1,0 +1,77 @@
+// Command fanout measures what a viewer costs: a bare writev loop (the floor) and the
+// pump with either way out, in turn, with the same source, the same viewers and the
+// same cadence, and prints one table. Every figure of a table comes from one run.
+//
+//	go run ./bench/fanout                     the whole matrix, about half an hour
+//	go run ./bench/fanout -short              one row of each kind, about a minute
+//
+// It exits 1 when something that is exact is wrong: a packet lost, a copy in user
+// space, more than one write a viewer and flush, an allocation a viewer. It never fails
+// on a time.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"github.com/stream-pump/stream-pump/loadtest"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "push" { // the source, as a process of its own
+		os.Exit(loadtest.Main(os.Args[1:], os.Stdout, os.Stderr, loadtest.Build{}))
+	}
+	short := flag.Bool("short", false, "one small case instead of the matrix")
+	only := flag.String("only", "", "only the cases whose name contains this, such as '1000 300k 100ms'")
+	duration := flag.Duration("duration", 10*time.Second, "steady state of each run")
+	out := flag.String("out", "bench/out", "folder for fanout.md and fanout.json")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, cases(*short, *only), *duration, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "fanout:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, list []testCase, duration time.Duration, out string) error {
+	dir, err := os.MkdirTemp("", "fanout-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := build(ctx, dir); err != nil {
+		return err
+	}
+	var rows []row
+	for _, c := range list {
+		for _, s := range servers {
+			fmt.Fprintf(os.Stderr, "%s, %s …\n", c, s.name)
+			r, err := measure(ctx, dir, c, s, duration)
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w", c, s.name, err)
+			}
+			rows = append(rows, r)
+		}
+	}
+	if err := save(out, rows); err != nil {
+		return err
+	}
+	fmt.Print(table(rows))
+	return inexact(rows)
+}
+
+func save(out string, rows []row) error {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(out, "fanout.md"), []byte(table(rows)), 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(out, "fanout.json"), asJSON(rows), 0o644)
+}

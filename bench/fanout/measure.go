@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/stream-pump/stream-pump/loadtest"
+)
+
+// build makes the programs that are measured.
+func build(ctx context.Context, dir string) error {
+	for name, pkg := range map[string]string{"stream-pump": "./cmd/stream-pump", "floor": "./bench/floor"} {
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, name), pkg)
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("building %s: %w", pkg, err)
+		}
+	}
+	return nil
+}
+
+// measure runs one server under one workload.
+func measure(ctx context.Context, dir string, c testCase, s server, duration time.Duration) (row, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	address, admin := freeAddress(), freeAddress()
+	args := []string{"-listen", address, "-pulse", c.pulse.String()}
+	if s.pump {
+		file := filepath.Join(dir, "bench.yaml")
+		if err := os.WriteFile(file, fmt.Appendf(nil, configuration, address, admin, c.pulse, c.pulse, s.egress), 0o600); err != nil {
+			return row{}, err
+		}
+		args = []string{"run", file}
+	}
+	child, stop, err := start(ctx, filepath.Join(dir, s.binary), args...)
+	if err != nil {
+		return row{}, err
+	}
+	defer stop()
+	if err := awaitListener(ctx, address); err != nil {
+		return row{}, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return row{}, err
+	}
+	_, stopSource, err := start(ctx, self, "push", "-rate", strconv.Itoa(c.rate), "http://"+address+"/streams/bench_push")
+	if err != nil {
+		return row{}, err
+	}
+	defer stopSource()
+	if err := awaitStream(ctx, address); err != nil {
+		return row{}, err
+	}
+	return audience(ctx, c, s, duration, address, admin, child.Process.Pid)
+}
+
+const configuration = `listen: ["%s"]
+admin: {listen: "%s"}
+pulse: {min: %s, max: %s}
+egress: %s
+log: {level: warn, format: text}
+streams:
+  - {name: Bench, type: mmsh_push, path: bench}
+`
+
+// audience brings the viewers up twice as long as it takes to settle, and reads the
+// server's counters at both ends of a window inside of the steady state.
+func audience(ctx context.Context, c testCase, s server, duration time.Duration, address, admin string, pid int) (row, error) {
+	ramp := float64(min(c.viewers/2, 1000))
+	r := row{Case: c.String(), Server: s.name, Viewers: c.viewers, PulseMS: float64(c.pulse.Milliseconds()), RateBPS: c.rate}
+	type reading struct {
+		at    time.Time
+		count map[string]float64
+	}
+	var first, last reading
+	readings := make(chan error, 1)
+	if s.pump {
+		go func() {
+			rise := time.Duration(float64(c.viewers)/ramp*float64(time.Second)) + 4*time.Second
+			for _, step := range []struct {
+				wait time.Duration
+				into *reading
+			}{{rise, &first}, {duration - 5*time.Second, &last}} {
+				select {
+				case <-time.After(step.wait):
+				case <-ctx.Done():
+					readings <- ctx.Err()
+					return
+				}
+				m, err := scrape(ctx, admin)
+				if err != nil {
+					readings <- err
+					return
+				}
+				*step.into = reading{time.Now(), m}
+			}
+			readings <- nil
+		}()
+	} else {
+		readings <- nil
+	}
+	rep, err := loadtest.Run(ctx, loadtest.Options{Clients: c.viewers, URLs: []string{"mmsh://" + address + "/streams/bench"},
+		Duration: duration, Ramp: ramp, ServerPID: pid})
+	if err != nil {
+		return r, err
+	}
+	if err := <-readings; err != nil {
+		return r, fmt.Errorf("reading the pump's counters: %w", err)
+	}
+	r.fill(rep)
+	if s.pump {
+		r.count(last.at.Sub(first.at), first.count, last.count)
+	} else {
+		r.SyscallsPerViewerS = float64(time.Second) / float64(c.pulse)
+		r.WritesPerFlush = 1
+	}
+	return r, nil
+}
+
+// start runs a program that must not outlive us; its errors are ours.
+func start(ctx context.Context, program string, args ...string) (*exec.Cmd, func(), error) {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 15 * time.Second
+	if err := cmd.Start(); err != nil {
+		return nil, nil, fmt.Errorf("starting %s: %w", filepath.Base(program), err)
+	}
+	return cmd, func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	}, nil
+}
+
+func freeAddress() string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err) // no loopback, no benchmark
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+const startTimeout = 20 * time.Second
+
+func awaitListener(ctx context.Context, address string) error {
+	return poll(ctx, "the server to listen", func() bool {
+		c, err := net.DialTimeout("tcp", address, time.Second)
+		if err != nil {
+			return false
+		}
+		return c.Close() == nil
+	})
+}
+
+func awaitStream(ctx context.Context, address string) error {
+	return poll(ctx, "the stream to be live", func() bool {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/streams/bench", nil)
+		if err != nil {
+			return false
+		}
+		req.Header.Set("User-Agent", "NSPlayer/4.1.0.3856")
+		req.Close = true
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+}
+
+func poll(ctx context.Context, what string, ok func() bool) error {
+	for deadline := time.Now().Add(startTimeout); !ok(); {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("waited %v for %s", startTimeout, what)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// scrape reads a metrics page: name with labels → value.
+func scrape(ctx context.Context, admin string) (map[string]float64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	m := map[string]float64{}
+	lines := bufio.NewScanner(io.LimitReader(resp.Body, 4<<20))
+	for lines.Scan() {
+		name, value, ok := strings.Cut(lines.Text(), " ")
+		if v, err := strconv.ParseFloat(value, 64); ok && err == nil {
+			m[name] = v
+		}
+	}
+	return m, lines.Err()
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/stream-pump/stream-pump/loadtest"
+)
+
+// row is one measured run.
+type row struct {
+	Case    string  `json:"case"`
+	Server  string  `json:"server"`
+	Viewers int     `json:"viewers"`
+	RateBPS int     `json:"rate_bps"`
+	PulseMS float64 `json:"pulse_ms"`
+
+	CPU                float64 `json:"cpu_us_per_viewer_s"`
+	SyscallsPerViewerS float64 `json:"syscalls_per_viewer_s"`
+	WritesPerFlush     float64 `json:"writes_per_viewer_and_flush"`
+	CopiedBytes        float64 `json:"user_space_copied_bytes"`
+	AllocsPerFlush     float64 `json:"allocs_per_viewer_and_flush"`
+	RSSPerViewer       float64 `json:"rss_bytes_per_viewer"`
+	JoinP50, JoinP99   float64
+	LatP50, LatP99     float64
+	DeliveryMin        float64 `json:"delivery_min"`
+	Lost               uint64  `json:"lost_packets"`
+	Faults             uint64  `json:"protocol_errors"`
+	Missing            int     `json:"viewers_missing"`
+	Verdict            string  `json:"verdict"`
+}
+
+func (r *row) fill(rep *loadtest.Report) {
+	r.CPU = rep.Server.PerViewer
+	r.RSSPerViewer = (float64(rep.Server.RSS) - float64(rep.Server.BaseRSS)) / float64(r.Viewers)
+	r.JoinP50, r.JoinP99 = rep.Join.P50, rep.Join.P99
+	r.LatP50, r.LatP99 = rep.Latency.P50, rep.Latency.P99
+	r.DeliveryMin, r.Lost, r.Faults = rep.Delivery.Min, rep.Gaps.Packets, rep.Protocol
+	r.Missing = rep.Clients.Requested - rep.Clients.AliveAtEnd
+	r.Verdict = rep.Verdict
+}
+
+// count takes the pump's own counters over a window of the steady state.
+func (r *row) count(window time.Duration, first, last map[string]float64) {
+	delta := func(name string) float64 { return last[name] - first[name] }
+	const stream = `{stream="bench"}`
+	viewers := float64(r.Viewers)
+	writes := delta("stream_pump_write_calls_total" + stream)
+	// Every event loop makes its own passes; each viewer is on one loop.
+	flushes := delta("stream_pump_flush_seconds_count"+stream) / max(last["go_sched_gomaxprocs_threads"], 1)
+	r.SyscallsPerViewerS = delta("stream_pump_egress_calls_total") / viewers / window.Seconds()
+	r.CopiedBytes = delta("stream_pump_copied_bytes_total")
+	if flushes > 0 {
+		r.WritesPerFlush = writes / viewers / flushes
+		r.AllocsPerFlush = delta("go_memstats_mallocs_total") / viewers / flushes
+	}
+}
+
+// table prints the rows; the ratio is against the floor of the same case.
+func table(rows []row) string {
+	var b strings.Builder
+	b.WriteString("| workload | server | CPU µs per viewer·s | × floor | system calls per viewer·s | writes per viewer and flush | copied bytes | allocations per viewer and flush | RSS KiB per viewer | join p50 / p99 ms | latency p50 / p99 ms | worst delivery | lost |\n")
+	b.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	floor := map[string]float64{}
+	for _, r := range rows {
+		if r.Server == "floor" {
+			floor[r.Case] = r.CPU
+		}
+		ratio := "–"
+		if f := floor[r.Case]; f > 0 {
+			ratio = fmt.Sprintf("%.2f", r.CPU/f)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %.1f | %s | %.2f | %.3f | %.0f | %.4f | %.1f | %.1f / %.1f | %.0f / %.0f | %.4f | %d |\n",
+			r.Case, r.Server, r.CPU, ratio, r.SyscallsPerViewerS, r.WritesPerFlush, r.CopiedBytes, r.AllocsPerFlush,
+			r.RSSPerViewer/1024, r.JoinP50, r.JoinP99, r.LatP50, r.LatP99, r.DeliveryMin, r.Lost)
+	}
+	return b.String()
+}
+
+func asJSON(rows []row) []byte {
+	b, err := json.MarshalIndent(rows, "", "  ")
+	if err != nil {
+		panic(err) // a row is plain numbers
+	}
+	return append(b, '\n')
+}
+
+// Bounds of what is exact. A scrape of the counters falls into the middle of a flush,
+// and a page costs allocations of its own, hence not 1 and 0.
+const (
+	mostWrites = 1.02
+	mostAllocs = 0.1
+)
+
+// inexact says what is wrong that must not be, whatever the machine.
+func inexact(rows []row) error {
+	var errs []error
+	for _, r := range rows {
+		wrong := func(format string, args ...any) {
+			errs = append(errs, fmt.Errorf("%s, %s: %s", r.Case, r.Server, fmt.Sprintf(format, args...)))
+		}
+		if r.Lost > 0 || r.Faults > 0 || r.Missing > 0 {
+			wrong("%d packets lost, %d protocol errors, %d viewers missing", r.Lost, r.Faults, r.Missing)
+		}
+		if r.CopiedBytes > 0 {
+			wrong("%.0f bytes copied in user space", r.CopiedBytes)
+		}
+		if r.WritesPerFlush > mostWrites {
+			wrong("%.3f writes per viewer and flush, want 1", r.WritesPerFlush)
+		}
+		if r.AllocsPerFlush > mostAllocs {
+			wrong("%.4f allocations per viewer and flush, want none", r.AllocsPerFlush)
+		}
+	}
+	return errors.Join(errs...)
+}
