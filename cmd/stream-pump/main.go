@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -197,9 +196,4 @@ func versionInfo() (v, c string) {
 		c = "unknown"
 	}
 	return v, c
-}
-
-// background is a context that ends with a signal to end.
-func background() (context.Context, context.CancelFunc) {
-	return notifyEnd(context.Background())
 }
