@@ -137,7 +137,7 @@ func (p *Pump) serve(cfg *config.Config, d doors) error {
 	})
 	srv, err := server.New(server.Options{
 		Streams: p.registry, Limits: p.limits, Push: p.push, Metrics: p.metrics, Log: p.log,
-		Loops: cfg.EventLoops, PadPacket: asf.Pad, Settings: settingsOf(cfg),
+		Loops: cfg.EventLoops, Egress: cfg.Egress, PadPacket: asf.Pad, Settings: settingsOf(cfg),
 	})
 	if err != nil {
 		p.push.Close()
