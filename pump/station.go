@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/config"
@@ -36,6 +37,8 @@ func (p *Pump) newStation(c config.Stream, whole *config.Config) (*station, erro
 		Ring: ringOf(whole), Pool: p.pool,
 		EndFrame: mmsh.AppendEnd(nil, mmsh.ReasonEnd),
 		Metrics:  p.metrics.Stream(c.Path),
+		LagMax:   override(c.Lag.Max),
+		BurstMax: override(c.Burst.Max),
 		OnState: func(from, to stream.State) {
 			log.Info("stream state", slog.String("from", from.String()), slog.String("to", to.String()))
 		},
@@ -51,6 +54,14 @@ func (p *Pump) newStation(c config.Stream, whole *config.Config) (*station, erro
 	p.feed(st, whole, sources, pushFirst)
 	log.Info("stream", slog.String("type", c.Type), slog.String("name", c.Name), slog.Any("sources", sourceNames(c)))
 	return st, nil
+}
+
+// override returns a stream's own setting, 0 when it has none.
+func override(d *config.Duration) time.Duration {
+	if d == nil {
+		return 0
+	}
+	return d.D()
 }
 
 // feed starts the sources of a station, and decides who may push it.
