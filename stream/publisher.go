@@ -58,10 +58,12 @@ func (s *Stream) Open(ctx context.Context, c Claim) (*Publisher, error) {
 	select {
 	case <-s.token:
 	case <-ctx.Done():
+		s.abandon()
 		return nil, fmt.Errorf("waiting for the former source of stream %s: %w", s.opts.Path, ctx.Err())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.takers--
 	if s.closed {
 		s.endLocked()
 		s.token <- struct{}{}
@@ -81,15 +83,25 @@ func (s *Stream) revokeOther(c Claim) error {
 	if s.closed {
 		return ErrClosed
 	}
-	o := s.owner
-	if o == nil {
-		return nil
+	if o := s.owner; o != nil {
+		if !c.TakeOver {
+			return &BusyError{Path: s.opts.Path, Owner: o.name, Since: o.since}
+		}
+		o.revoke()
 	}
-	if !c.TakeOver {
-		return &BusyError{Path: s.opts.Path, Owner: o.name, Since: o.since}
-	}
-	o.revoke()
+	s.takers++
 	return nil
+}
+
+// abandon undoes the wait of an Open that does not get the role: if it was all that kept the stream on the air, the
+// viewers are held from now on.
+func (s *Stream) abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.takers--
+	if s.takers == 0 && s.owner == nil && s.State().Delivering() {
+		s.startHold()
+	}
 }
 
 // Await says that a source will come by itself (a pull that keeps trying): the state of
@@ -232,6 +244,7 @@ func (p *Publisher) giveBack(ended bool) {
 		s.endLocked()
 	case s.header.Load() == nil:
 		s.setState(Offline)
+	case s.takers > 0: // the successor goes on in a moment: viewers join as before
 	default:
 		s.startHold()
 	}

@@ -88,6 +88,7 @@ type Stream struct {
 	mu     sync.Mutex // guards what follows, and orders state changes; never on the packet path
 	owner  *Publisher
 	hold   *time.Timer
+	takers int // calls of Open that wait for the role
 	epochs uint32
 	closed bool
 }

@@ -231,10 +231,27 @@ func TestStreamTakeOver(t *testing.T) { // MUST-S9
 			}
 			a.End() // must not end it for its successor
 			b := <-opened
+			if n := len(g.states); n != 2 {
+				t.Errorf("the state changed on the way: %v", g.states)
+			}
 			b.Resume()
 			g.mustPublish(b, "1")
 			g.want(Live, "0/1 1")
 			b.Lost()
+		})
+	})
+	t.Run("viewers are held when the successor has lost patience meanwhile", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g := newStage(t)
+			a := g.open(Claim{Name: "a"})
+			g.header(a, "A")
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := g.Open(ctx, Claim{Name: "b", TakeOver: true}); err == nil {
+				t.Error("two hold the role")
+			}
+			a.Lost()
+			g.want(Connecting, "")
 		})
 	})
 	t.Run("not for ever", func(t *testing.T) {
