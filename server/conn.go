@@ -71,6 +71,7 @@ func (s *Server) OnClose(gc gnet.Conn, err error) gnet.Action {
 		s.opts.Limits.Disconnect()
 	}
 	c.phase = gone
+	c.answer.drop() // one that waited for a body
 	if s.ctx.Err() != nil {
 		c.unseat(ReasonDrained)
 	}
@@ -157,7 +158,7 @@ func (c *conn) give(a answer) {
 	if !c.send(a.head) {
 		return
 	}
-	if a.keep {
+	if a.keep && c.gc.OutboundBuffered() == 0 { // else it asks and does not read: no more answers
 		c.await(readingHead, c.srv.settings.Load().SessionTimeout)
 		return
 	}

@@ -97,7 +97,7 @@ func (s *Server) describe(r *request, st *stream.Stream) answer {
 	}
 	ticket.Release() // only asked: the place is taken by Play
 	sess, reset := s.session(r)
-	if sess.streaming {
+	if s.sessions.playing(sess) {
 		return s.refuse(http.StatusBadRequest, "the session is streaming", false)
 	}
 	p := s.params(r, sess.id)

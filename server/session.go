@@ -14,7 +14,7 @@ const maxSessions = 1 << 16
 // session is what a client-id stands for. Nothing breaks when one is forgotten: the
 // client gets a new one. [MS-WMSP] 3.2.1.
 type session struct {
-	id        uint32
+	id        uint32 // never changes; the others are guarded by sessions.mu
 	streaming bool
 	seen      time.Time
 	place     *list.Element // in sessions.idle, nil while streaming
@@ -53,6 +53,13 @@ func (s *sessions) known(id uint32) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.byID[id] != nil
+}
+
+// playing tells whether a session is streaming at this moment.
+func (s *sessions) playing(t *session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return t.streaming
 }
 
 // create returns a new idle session with an id that cannot be guessed.
