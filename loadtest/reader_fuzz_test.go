@@ -15,15 +15,17 @@ func FuzzReader(f *testing.F) {
 	f.Add(append(append(s.body(0, 3), mmsh.AppendChange(nil, 0)...), s.body(4)...), 78, false)
 	f.Add(append(append([]byte{}, s.header...), s.packets[0]...), 30, true)
 	f.Add([]byte{0x24, 'D', 4, 0, 0, 0, 0, 0}, 1, false)
+	first, second := newTestReader(framedBody), newTestReader(framedBody)
 	f.Fuzz(func(t *testing.T, body []byte, cut int, plain bool) {
 		kind := framedBody
 		if plain {
 			kind = plainBody
 		}
-		whole := newTestReader(kind)
+		whole, parts := first.again(kind), second.again(kind)
+		whole.t.protocol.Store(0)
+		parts.t.protocol.Store(0)
 		errWhole := whole.feed(body, 1)
 		cutAt := min(max(cut, 0), len(body))
-		parts := newTestReader(kind)
 		errParts := parts.feed(body[:cutAt], 1)
 		if errParts == nil {
 			errParts = parts.feed(body[cutAt:], 1)

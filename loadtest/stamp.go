@@ -28,6 +28,9 @@ const (
 
 const flagKey = 1
 
+// maxNumber is far beyond any run: a stamp with more is none.
+const maxNumber = 1 << 56
+
 var stampMagic = [8]byte{'S', 'P', 'l', 'o', 'a', 'd', 0xD7, '1'}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -66,6 +69,9 @@ func sumOfStamp(b []byte) uint32 { return crc32.Update(0, castagnoli, b[:sumAt])
 // readStamp reads b[:stampSize]; false when no stamp is there.
 func readStamp(b []byte) (stamp, bool) {
 	if len(b) < stampSize || [8]byte(b) != stampMagic {
+		return stamp{}, false
+	}
+	if binary.LittleEndian.Uint64(b[16:]) > maxNumber {
 		return stamp{}, false
 	}
 	return stamp{

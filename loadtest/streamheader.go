@@ -24,6 +24,9 @@ func (t *tally) header(b []byte) (*streamHeader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the ASF header: %w", err)
 	}
+	if p.PacketSize < asf.MinPacketSize || p.PacketSize > asf.MaxPacketSize {
+		return nil, fmt.Errorf("reading the ASF header: packets of %d bytes", p.PacketSize)
+	}
 	h := &streamHeader{packetSize: p.PacketSize, key: p.KeyStreams()}
 	h.anyPacket = h.key.Empty()
 	if len(t.headers) < maxHeaders {
