@@ -42,7 +42,9 @@ type Pump struct {
 	admin    *admin                          // nil without an admin port
 	worst    atomic.Int64                    // ns, longest pass of an event loop since the last metrics page
 	serving  sync.WaitGroup
-	failed   chan error // the first listener that gave up
+	failed   chan error     // the first listener that gave up
+	leaving  sync.WaitGroup // removed streams that are still watched
+	gone     chan struct{}  // closed when no viewer is left for good
 
 	mu       sync.Mutex // guards what follows; held during a reload and the end
 	cfg      *config.Config
@@ -63,7 +65,7 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 	p := &Pump{
 		opts: o, log: o.Log, cfg: cfg, boot: cfg, sockets: socks, started: time.Now(),
 		pool: ringbuf.NewPool(poolLimit(cfg)), registry: stream.NewRegistry(), metrics: telemetry.NewMetrics(),
-		limits: access.NewLimits(boundsOf(cfg)), stations: map[string]*station{}, failed: make(chan error, 1),
+		limits: access.NewLimits(boundsOf(cfg)), stations: map[string]*station{}, failed: make(chan error, 1), gone: make(chan struct{}),
 	}
 	p.publish()
 	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))
@@ -173,7 +175,7 @@ func (p *Pump) tlsConfig() *tls.Config {
 	}
 }
 
-// accept serves a listener on a goroutine; one that gives up is told of by Failed.
+// accept serves a listener on a goroutine; one that gives up ends the pump.
 func (p *Pump) accept(ln net.Listener, whom string, serve func(net.Listener) error) {
 	p.log.Info("listening", slog.String("address", ln.Addr().String()), slog.String("for", whom))
 	p.serving.Go(func() {
@@ -198,9 +200,6 @@ func (p *Pump) addLocked(c config.Stream, whole *config.Config) error {
 	p.stations[strings.ToLower(c.Path)] = st
 	return nil
 }
-
-// Failed yields the error of a listener that cannot accept any more.
-func (p *Pump) Failed() <-chan error { return p.failed }
 
 // Addr returns the first address at which viewers are served without TLS.
 func (p *Pump) Addr() net.Addr { return p.addr(publicDoor) }
@@ -251,8 +250,12 @@ func (p *Pump) Stop(ctx context.Context) error {
 	}
 	p.push.Close()
 	err := p.server.Shutdown(ctx)
+	close(p.gone)
+	p.leaving.Wait()
+	discard, cancel := context.WithTimeout(context.Background(), discardTime)
+	defer cancel()
 	for _, st := range p.stations {
-		err = errors.Join(err, st.stream.Discard(ctx))
+		err = errors.Join(err, st.stream.Discard(discard))
 	}
 	if p.admin != nil {
 		p.admin.close()

@@ -135,7 +135,30 @@ func (p *Pump) remove(st *station) {
 	st.stream.Close()
 	st.stop()
 	p.metrics.RemoveStream(st.stream.Path())
+	p.leaving.Go(func() { p.discard(st.stream) })
 }
+
+// discard gives the packets of a removed stream back once nobody reads them any more.
+func (p *Pump) discard(s *stream.Stream) {
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for s.Viewers() > 0 {
+		select {
+		case <-look.C:
+			continue
+		case <-p.gone:
+		}
+		break
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), discardTime)
+	defer cancel()
+	if err := s.Discard(ctx); err != nil {
+		p.log.Error("packets of a removed stream are lost to the pool", slog.Any("error", err))
+	}
+}
+
+// discardTime is how long a publisher may take to let go of its stream.
+const discardTime = 5 * time.Second
 
 // billing is what the configuration says of a stream, for the API.
 type billing struct {
