@@ -180,7 +180,7 @@ func (r *reader) begin(lead []byte, at int64) error {
 		}
 		r.beginMMS(lead, rest, length-mmsh.PreHeaderSize)
 	case mmsh.TypeEnd:
-		r.endPacket(rest)
+		r.endPacket(rest, length)
 	case mmsh.TypeChange:
 		r.change()
 	}
@@ -204,9 +204,9 @@ func (r *reader) beginMMS(lead, rest []byte, size int) {
 	}
 }
 
-// endPacket reads $E: reason 1 announces $C.
-func (r *reader) endPacket(rest []byte) {
-	if len(rest) >= 4 && binary.LittleEndian.Uint32(rest) == mmsh.ReasonEntryEnd {
+// endPacket reads $E: reason 1 announces $C, but some servers put a sequence number there and are longer then.
+func (r *reader) endPacket(rest []byte, length int) {
+	if length == 4 && binary.LittleEndian.Uint32(rest) == mmsh.ReasonEntryEnd {
 		return
 	}
 	r.ended = true
