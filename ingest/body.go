@@ -37,6 +37,8 @@ type BodyResult struct {
 	Packets uint64 // met, published or not
 	Ended   bool   // an end packet or an index was met: the stream is over
 	Reason  uint32 // of that end packet
+
+	Counters mmsh.Counters // of a framed body
 }
 
 // bodyReader reads one body into a feed.
@@ -122,6 +124,7 @@ func (b *bodyReader) framed() error {
 		role = mmsh.Pull // only one kind of program pushes this, and it does not know an encoder's order
 	}
 	d := mmsh.NewDecoder(b.res.Framing, role)
+	defer func() { b.res.Counters = d.Counters() }()
 	if b.opts.Seen {
 		d.Continue()
 		b.bound(d)

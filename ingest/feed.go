@@ -21,7 +21,7 @@ var ErrBadPackets = errors.New("too many bad packets in a row")
 // errNoHeader is a packet before any header: a mistake of the source's reader.
 var errNoHeader = errors.New("packet before the header")
 
-// FeedOptions describe a feed. Stream and Timeline are required.
+// FeedOptions describe a feed. Stream is required; without the stream's Timeline numbers and times begin anew.
 type FeedOptions struct {
 	Stream   *stream.Stream
 	Timeline *Timeline
@@ -48,6 +48,9 @@ func (o FeedOptions) withDefaults() FeedOptions {
 	}
 	if o.MaxBad <= 0 {
 		o.MaxBad = 50
+	}
+	if o.Timeline == nil {
+		o.Timeline = NewTimeline()
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -180,6 +180,10 @@ func (p *Pull) stream(r *reply, feed *Feed) error {
 			r.conn.patience(p.opts.Timeout)
 		}
 	}})
+	if c := res.Counters; c.Gaps+c.Backward+c.Unknown+c.Resyncs > 0 {
+		p.opts.Log.Info("server left something out", slog.String("source", p.name), slog.Uint64("gaps", c.Gaps),
+			slog.Uint64("missing", c.Missing), slog.Uint64("backward", c.Backward), slog.Uint64("unknown", c.Unknown))
+	}
 	switch {
 	case err != nil:
 		return r.because(err)

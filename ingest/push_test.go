@@ -434,6 +434,29 @@ func TestPushTimeouts(t *testing.T) { // MUST-S8
 			t.Errorf("%d sessions are left", n)
 		}
 	})
+	t.Run("filler does not keep a session alive", func(t *testing.T) {
+		d := newDoor(t, func(o *PushOptions) { o.IdleTimeout = 100 * time.Millisecond })
+		e := d.dial()
+		e.start(e.setup(), endless)
+		e.send(pushBody(testHeader(320), packets(0, 3)...))
+		stop := make(chan struct{})
+		var sender sync.WaitGroup
+		sender.Go(func() {
+			tick := time.NewTicker(5 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-tick.C:
+					_, _ = e.conn.Write(filler(8))
+				case <-stop:
+					return
+				}
+			}
+		})
+		e.want(408)
+		close(stop)
+		sender.Wait()
+	})
 	t.Run("between requests: closed, session deleted", func(t *testing.T) {
 		d := newDoor(t, func(o *PushOptions) { o.SessionTimeout, o.ParkTimeout = 60*time.Millisecond, 10*time.Millisecond })
 		e := d.dial()
