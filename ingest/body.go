@@ -14,7 +14,7 @@ import (
 // LostError says that the connection of a body broke, or timed out, before the body was complete.
 type LostError struct{ Err error }
 
-func (e *LostError) Error() string { return "source lost: " + e.Err.Error() }
+func (e *LostError) Error() string { return "connection lost: " + e.Err.Error() }
 
 // Unwrap returns what reading the connection said.
 func (e *LostError) Unwrap() error { return e.Err }

@@ -28,7 +28,7 @@ type FeedOptions struct {
 	Claim    stream.Claim
 
 	// Trial defers taking the publisher's role until the first packet that viewers can go on with is there, and
-	// then takes it from whoever has it: so the source before it plays until this one is ready.
+	// then takes it from a backup source that has it: so that one plays until this one is ready.
 	Trial bool
 
 	Wait     time.Duration // for the former holder to give the role back; default 5 s
@@ -199,9 +199,9 @@ func (f *Feed) Packet(slab *ringbuf.Slab, at Location) error {
 	return f.place(slab, &info, at)
 }
 
-// takeOver takes the role for a header that was pending.
+// takeOver takes the role for a header that was pending, from a backup source without being told to.
 func (f *Feed) takeOver() error {
-	f.opts.Claim.TakeOver = true
+	f.opts.Claim.TakeOver = f.opts.Claim.TakeOver || f.opts.Stream.State() != stream.Live
 	if err := f.Open(); err != nil {
 		return err
 	}

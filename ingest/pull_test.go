@@ -311,6 +311,24 @@ func TestPullAuthenticates(t *testing.T) {
 	}
 }
 
+func TestPullKeepsItsPasswordFromOtherServers(t *testing.T) { // MUST-C4
+	other := newOrigin(t, map[string]string{"/y": "HTTP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\n\r\n"})
+	first := newOrigin(t, map[string]string{"/x": "HTTP/1.0 302 Found\r\nLocation: http://" + other.addr + "/y\r\n\r\n"})
+	r := newRig(t)
+	f := r.feed()
+	err := first.pull(t, "/x", func(o *PullOptions) { o.User, o.Password = "jo", "s3cret" }).Run(t.Context(), f)
+	f.Lost()
+	var refusal *StatusError
+	if !errors.As(err, &refusal) || refusal.Code != 401 || !refusal.Final() {
+		t.Errorf("ended with %v", err)
+	}
+	for _, req := range other.requests() {
+		if a := req.Header.Get("Authorization"); a != "" {
+			t.Errorf("the other server was told %s", a)
+		}
+	}
+}
+
 func TestPullThroughAProxy(t *testing.T) { // MUST-C4
 	raw := testHeader(320)
 	body := rex + "\r\n" + string(pullBody(raw, 0, packets(0, 3)...))

@@ -25,8 +25,9 @@ type pushRequest struct {
 	id     string // push-id of the cookie, "" or "0" when there is none
 	log    *slog.Logger
 
-	header  []byte // of the session, when the body goes on with it
-	framing mmsh.Framing
+	takeOver bool   // who is there was found to have to give way
+	header   []byte // of the session, when the body goes on with it
+	framing  mmsh.Framing
 }
 
 // serve answers one request and tells whether another may follow on the connection.
@@ -134,13 +135,16 @@ func (r *pushRequest) known() *session {
 // source, any source if the stream is configured so, and this encoder's own former connection when it has gone silent.
 func (r *pushRequest) busy(own *session) error {
 	st := r.target.Stream
-	if r.target.TakeOver || st.State() == stream.Fallback || st.Source() == "" {
+	source := st.Source()
+	if source == "" || st.State() == stream.Fallback {
 		return nil
 	}
-	if holder := r.push.holder(st); holder != nil && (holder == own || r.succeeds(holder)) {
+	holder := r.push.holder(st)
+	if r.target.TakeOver || (holder != nil && (holder == own || r.succeeds(holder))) {
+		r.takeOver = true
 		return nil
 	}
-	return fmt.Errorf("stream %s is already being published by %s", st.Path(), st.Source())
+	return fmt.Errorf("stream %s is already being published by %s", st.Path(), source)
 }
 
 // succeeds tells whether this request may replace a session: it authenticated as that one did, or comes from the

@@ -91,8 +91,7 @@ func (r *pushRequest) open(s *session, kept *pushFeed) (*pushFeed, error) {
 	feed := &pushFeed{conn: r.pushConn}
 	feed.Feed = NewFeed(r.ctx, FeedOptions{
 		Stream: st, Timeline: r.target.Timeline,
-		// Whoever is there was found to have to give way.
-		Claim:    stream.Claim{Name: "push from " + r.peer.String(), TakeOver: st.Source() != ""},
+		Claim:    stream.Claim{Name: "push from " + r.peer.String(), TakeOver: r.takeOver},
 		Trial:    st.State() == stream.Fallback,
 		OnRevoke: func() { r.push.revoked(s, feed) },
 		Log:      r.log,

@@ -516,6 +516,19 @@ func TestPushSecondEncoder(t *testing.T) { // MUST-S9
 		first.send(pushData(list[7]))
 		d.slabs(1)
 	})
+	t.Run("may not share a push-id", func(t *testing.T) {
+		d := newDoor(t)
+		first := d.dial()
+		id := first.setup()
+		first.start(id, endless)
+		first.send(pushBody(raw, list[:3]...))
+		d.slabs(3)
+		e := d.dial()
+		e.start(id, endless)
+		e.want(409)
+		first.send(pushData(list[3]))
+		d.slabs(1)
+	})
 	t.Run("takes over where that is allowed", func(t *testing.T) {
 		d, first := begin(t)
 		d.target.TakeOver = true
@@ -608,5 +621,15 @@ func TestPushOfACapturedEncoder(t *testing.T) { // MUST-P7
 	d.state(stream.Live)
 	if !bytes.Equal(d.s.Header().Raw, fixture(t, "ee4-push-header-asf.bin")) {
 		t.Error("the header was changed on its way")
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{
+		"WMEncoder/12.0": "WMEncoder/12.0", "a\x1b[31mb\nc": "a.[31mb.c", "\xff\u00e9": "..", strings.Repeat("x", 500): strings.Repeat("x", maxAgent),
+	} {
+		if got := printable(in); got != want {
+			t.Errorf("%q becomes %q, want %q", in, got, want)
+		}
 	}
 }
