@@ -1,14 +1,12 @@
 package telemetry
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"regexp"
-	"sort"
-	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/VictoriaMetrics/metrics"
 )
 
 // Label is one name and value of a metric; the value is escaped when written.
@@ -42,15 +40,24 @@ type series struct {
 // Metrics is a registry. All methods may be called from any goroutine; writing
 // the page takes the lock that registering takes, and no lock that counting takes.
 type Metrics struct {
-	mu       sync.Mutex
+	mu sync.Mutex // taken before the set's own
+
+	// set holds the gauges as callbacks. Its counters and histograms cannot read
+	// values that live elsewhere, so writeFamilies, one of its metrics writers, adds
+	// those.
+	set      *metrics.Set
 	families map[string]*family
 	streams  map[string]*StreamMetrics
 	requests requestCounters
 }
 
-// NewMetrics returns an empty registry.
+// NewMetrics returns an empty registry. It turns on HELP and TYPE lines for
+// everything the metrics library writes in this process.
 func NewMetrics() *Metrics {
-	return &Metrics{families: map[string]*family{}, streams: map[string]*StreamMetrics{}}
+	m := &Metrics{set: metrics.NewSet(), families: map[string]*family{}, streams: map[string]*StreamMetrics{}}
+	m.set.RegisterMetricsWriter(m.writeFamilies)
+	metrics.ExposeMetadata(true)
+	return m
 }
 
 // Counter registers a new counter, or replaces the series of the same name and
@@ -89,8 +96,15 @@ func (m *Metrics) Unregister(name string, labels ...Label) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if f := m.families[name]; f != nil {
-		delete(f.series, renderLabels(labels))
+		m.unregisterLocked(f, renderLabels(labels))
 	}
+}
+
+func (m *Metrics) unregisterLocked(f *family, labels string) {
+	if f.kind == kindGauge {
+		m.set.UnregisterMetric(seriesID(f.name, labels))
+	}
+	delete(f.series, labels)
 }
 
 var metricName = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
@@ -101,11 +115,17 @@ func (m *Metrics) register(name, help string, k kind, s series, labels []Label) 
 	m.registerLocked(name, help, k, s, labels)
 }
 
-// registerLocked panics on a name that is already there as another kind: that is
-// an error in the program, found by the first test that runs it.
+// registerLocked panics on names that are not valid and on a name that is already
+// there as another kind: that is an error in the program, found by the first test
+// that runs it.
 func (m *Metrics) registerLocked(name, help string, k kind, s series, labels []Label) {
 	if !metricName.MatchString(name) {
 		panic(fmt.Sprintf("metric name %q is not valid", name))
+	}
+	rendered := renderLabels(labels)
+	id := seriesID(name, rendered)
+	if err := metrics.ValidateMetric(id); err != nil {
+		panic(fmt.Sprintf("metric %s: %v", id, err))
 	}
 	f := m.families[name]
 	if f == nil {
@@ -115,82 +135,25 @@ func (m *Metrics) registerLocked(name, help string, k kind, s series, labels []L
 	if f.kind != k {
 		panic(fmt.Sprintf("metric %s is a %s, not a %s", name, f.kind, k))
 	}
-	f.series[renderLabels(labels)] = s
+	if k == kindGauge {
+		m.set.UnregisterMetric(id)
+		m.set.NewGauge(id, s.gauge)
+	}
+	f.series[rendered] = s
 }
 
-// WritePrometheus writes every family, and the figures of the process and the Go
-// runtime, in the Prometheus text format. The figures of one page are read one
-// after the other: they need not add up.
-func (m *Metrics) WritePrometheus(w io.Writer) error {
-	var b bytes.Buffer
-	m.writeFamilies(&b)
-	for _, f := range append(processFamilies(), runtimeFamilies()...) {
-		f.write(&b)
+// seriesID is the name of a series as the set and the page know it.
+func seriesID(name, labels string) string {
+	if labels == "" {
+		return name
 	}
-	_, err := w.Write(b.Bytes())
-	if err != nil {
-		return fmt.Errorf("writing metrics: %w", err)
-	}
-	return nil
+	return name + "{" + labels + "}"
 }
 
-func (m *Metrics) writeFamilies(b *bytes.Buffer) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, name := range sortedKeys(m.families) {
-		m.families[name].write(b)
-	}
-}
+var labelEscaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 
-func (f *family) write(b *bytes.Buffer) {
-	if len(f.series) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "# HELP %s %s\n# TYPE %s %s\n", f.name, helpEscaper.Replace(f.help), f.name, f.kind)
-	for _, labels := range sortedKeys(f.series) {
-		s := f.series[labels]
-		switch {
-		case s.counter != nil:
-			writeSample(b, f.name, labels, strconv.FormatUint(s.counter(), 10))
-		case s.gauge != nil:
-			writeSample(b, f.name, labels, formatFloat(s.gauge()))
-		default:
-			s.histogram.write(b, f.name, labels)
-		}
-	}
-}
-
-func (h *Histogram) write(b *bytes.Buffer, name, labels string) {
-	var n uint64
-	for i := range h.buckets {
-		le := "+Inf"
-		if i < len(h.bounds) {
-			le = formatFloat(h.bounds[i])
-		}
-		n += h.buckets[i].Load()
-		with := `le="` + le + `"`
-		if labels != "" {
-			with = labels + "," + with
-		}
-		writeSample(b, name+"_bucket", with, strconv.FormatUint(n, 10))
-	}
-	writeSample(b, name+"_sum", labels, formatFloat(h.Sum()))
-	writeSample(b, name+"_count", labels, strconv.FormatUint(n, 10))
-}
-
-func writeSample(b *bytes.Buffer, name, labels, value string) {
-	b.WriteString(name)
-	if labels != "" {
-		b.WriteString("{" + labels + "}")
-	}
-	b.WriteString(" " + value + "\n")
-}
-
-var (
-	labelEscaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
-	helpEscaper  = strings.NewReplacer(`\`, `\\`, "\n", `\n`)
-)
-
+// renderLabels returns labels as they stand between braces. Bytes that are not
+// UTF-8 become U+FFFD, since the page has to be UTF-8.
 func renderLabels(labels []Label) string {
 	var b strings.Builder
 	for i, l := range labels {
@@ -200,15 +163,4 @@ func renderLabels(labels []Label) string {
 		b.WriteString(l.Name + `="` + labelEscaper.Replace(strings.ToValidUTF8(l.Value, "\uFFFD")) + `"`)
 	}
 	return b.String()
-}
-
-func formatFloat(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }

@@ -152,7 +152,7 @@ func (m *Metrics) RemoveStream(path string) {
 	for _, f := range m.families {
 		for labels := range f.series {
 			if labels == own || (len(labels) > len(own) && labels[:len(own)+1] == own+",") {
-				delete(f.series, labels)
+				m.unregisterLocked(f, labels)
 			}
 		}
 	}

@@ -45,6 +45,9 @@ func (g *Gauge) Load() int64 { return g.n.Load() }
 // Histogram counts observations in fixed buckets. Observing takes no lock and
 // allocates nothing; a page written meanwhile may be one observation short in its
 // sum. Make it with [NewHistogram].
+//
+// It stands beside the histograms of the metrics library because event loops
+// observe on their way to the viewers, and those take a mutex for every observation.
 type Histogram struct {
 	bounds  []float64 // upper bounds, ascending, without +Inf
 	buckets []atomic.Uint64
