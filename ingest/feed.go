@@ -31,6 +31,9 @@ type FeedOptions struct {
 	// then takes it from a backup source that has it: so that one plays until this one is ready.
 	Trial bool
 
+	// Repeats says that the source, asked again, may begin with what it had sent before, under the same LocationIds.
+	Repeats bool
+
 	Wait     time.Duration // for the former holder to give the role back; default 5 s
 	MaxGap   time.Duration // a clock that went on by less was not interrupted; default 45 s
 	MaxBad   int           // bad packets in a row before the source is given up; default 50
@@ -77,9 +80,10 @@ type Feed struct {
 	mode     mode
 	rejoined bool // the packet at hand is the first after an interruption
 	gate     gate
-	cursor   uint64 // ring sequence where the search for duplicates goes on
-	bad      int    // bad packets in a row
-	packets  uint64 // published
+	caught   time.Time // since when the source repeats itself; zero when it does not
+	cursor   uint64    // ring sequence where the search for duplicates goes on
+	bad      int       // bad packets in a row
+	packets  uint64    // published
 	drops    map[string]*telemetry.Counter
 }
 

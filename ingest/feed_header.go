@@ -3,6 +3,7 @@ package ingest
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/stream-pump/stream-pump/asf"
 	"github.com/stream-pump/stream-pump/mmsh"
@@ -66,7 +67,7 @@ func (f *Feed) resume() {
 		return
 	}
 	f.mode = resuming
-	f.cursor = 0
+	f.cursor, f.caught = 0, time.Time{}
 	f.gate.arm(!f.keys.Empty())
 }
 

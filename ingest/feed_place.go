@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/stream-pump/stream-pump/asf"
 	"github.com/stream-pump/stream-pump/mmsh"
@@ -11,15 +12,16 @@ import (
 )
 
 const (
-	maxBack     = 2000    // ms; a send time that is further back begins anew
-	maxMissing  = 100_000 // packets; LocationIds further ahead are not a gap but another count
-	wrapMargin  = 120_000 // ms; from here on, the next key frame begins a new epoch, before times wrap
-	wrapRestart = 1000    // ms; where times begin then: nothing in a packet is that much before its send time
-	longestWait = 15_000  // ms of a source's time without a key frame after which a viewer gets what there is
-	longestSkip = 20_000  // packets, the same
-	wrapFrom    = 1<<32 - wrapMargin
-	headBytes   = mmsh.DataHeadSize
-	locationAt  = mmsh.FrameHeadSize
+	maxBack      = 2000    // ms; a send time that is further back begins anew
+	maxMissing   = 100_000 // packets; LocationIds further ahead are not a gap but another count
+	wrapMargin   = 120_000 // ms; from here on, the next key frame begins a new epoch, before times wrap
+	wrapRestart  = 1000    // ms; where times begin then: nothing in a packet is that much before its send time
+	longestWait  = 15_000  // ms of a source's time without a key frame after which a viewer gets what there is
+	longestBurst = 5 * time.Second
+	longestSkip  = 20_000 // packets, the same
+	wrapFrom     = 1<<32 - wrapMargin
+	headBytes    = mmsh.DataHeadSize
+	locationAt   = mmsh.FrameHeadSize
 )
 
 // gate holds packets back until a key frame starts.
@@ -69,7 +71,7 @@ func (f *Feed) place(slab *ringbuf.Slab, p *asf.Packet, at Location) error {
 func (f *Feed) rejoin(slab *ringbuf.Slab, p *asf.Packet, at Location) (done bool, err error) {
 	if ahead := f.ahead(at); at.Has && f.t.located {
 		switch {
-		case ahead <= 0 && f.known(slab, at):
+		case ahead <= 0 && f.opts.Repeats && f.known(slab, at) && f.burst():
 			f.drop(slab, dropDuplicate)
 			f.mode = catching
 			return true, nil
@@ -86,6 +88,15 @@ func (f *Feed) rejoin(slab *ringbuf.Slab, p *asf.Packet, at Location) (done bool
 	}
 	f.mode, f.rejoined = flowing, true
 	return false, nil
+}
+
+// burst tells whether a source has not been repeating itself for too long: a server does so in a burst, when it is
+// asked again, but one that has begun its programme anew does so in real time, and viewers would wait for it.
+func (f *Feed) burst() bool {
+	if f.caught.IsZero() {
+		f.caught = time.Now()
+	}
+	return time.Since(f.caught) < longestBurst
 }
 
 // ahead is how far a source's number is ahead of the newest packet's; 1 for the next packet.

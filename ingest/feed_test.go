@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stream-pump/stream-pump/asf"
 	"github.com/stream-pump/stream-pump/mmsh"
@@ -158,7 +160,7 @@ func TestFeedUpstreamRepeatsItsBurst(t *testing.T) {
 	mustHeader(t, f, testHeader(320))
 	give(t, f, 7000, all[:22]...)
 	f.Lost()
-	f = r.feed()
+	f = r.feed(func(o *FeedOptions) { o.Repeats = true })
 	mustHeader(t, f, testHeader(320))
 	give(t, f, 7010, all[10:]...) // a key frame the pump had, then all that came since
 	f.Lost()
@@ -171,6 +173,37 @@ func TestFeedUpstreamRepeatsItsBurst(t *testing.T) {
 	}
 	if n := r.dropped(dropDuplicate); n != 12 {
 		t.Errorf("%d duplicates were counted, want 12", n)
+	}
+}
+
+func TestFeedSourceBeginsItsProgrammeAnew(t *testing.T) {
+	all := packets(0, 500) // 20 s
+	again := func(r *rig, repeats bool) {
+		f := r.feed()
+		mustHeader(t, f, testHeader(320))
+		give(t, f, 0, all...)
+		f.Lost()
+		f = r.feed(func(o *FeedOptions) { o.Repeats = repeats })
+		mustHeader(t, f, testHeader(320))
+		for i, p := range all[:400] {
+			give(t, f, int64(i), p)
+			time.Sleep(40 * time.Millisecond)
+		}
+		f.Lost()
+	}
+	for name, c := range map[string]struct {
+		repeats bool
+		want    int
+	}{"an encoder": {false, 400}, "a server": {true, 400 - 125}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				again(r, c.repeats)
+				if n := len(r.data()) - len(all); n != c.want {
+					t.Errorf("%d of 400 packets were published again, want %d", n, c.want)
+				}
+			})
+		})
 	}
 }
 

@@ -133,7 +133,7 @@ func (p *Push) revoked(s *session, f *pushFeed) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if f.conn != nil {
-		f.conn.interrupt("another source has taken the stream over")
+		f.conn.interrupt("another source has taken over, or the stream was stopped")
 	} else if s.feed == f {
 		p.letGoLocked(s)
 	}

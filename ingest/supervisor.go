@@ -219,7 +219,7 @@ func (s *Supervisor) start(ctx context.Context, i int, trial bool) *attempt {
 	feed := NewFeed(ctx, FeedOptions{
 		Stream: s.opts.Stream, Timeline: s.opts.Timeline,
 		Claim: stream.Claim{Name: src.Name(), Fallback: backup},
-		Trial: trial, OnRevoke: cancel, Log: s.opts.Log,
+		Trial: trial, Repeats: true, OnRevoke: cancel, Log: s.opts.Log,
 		OnLive: func() {
 			a.liveAt = time.Now()
 			close(a.live)
