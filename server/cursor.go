@@ -43,7 +43,8 @@ func (c *cursor) midPacket() bool {
 }
 
 // gather fills w with what the cursor's viewer is owed, at most limit bytes of packets
-// (but always one), and tells whether it was lapped: the next packet has left the ring.
+// (but always one; with limit 0 only the rest of what it has begun), and tells whether
+// it was lapped: the next packet has left the ring.
 func (c *cursor) gather(r *ringbuf.Ring, w *window, limit int) (lapped bool) {
 	w.n, w.iovs, w.bytes, w.end, w.epoch = 0, 0, 0, false, c.epoch
 	for _, b := range c.pre {
@@ -56,6 +57,9 @@ func (c *cursor) gather(r *ringbuf.Ring, w *window, limit int) (lapped bool) {
 			return false
 		}
 		next++
+	}
+	if limit == 0 {
+		return false
 	}
 	taken, lapped := r.Take(next, w.slabs[:])
 	for i, s := range w.slabs[:taken] {

@@ -40,17 +40,19 @@ func livePlace(s *stream.Stream, back time.Duration) (seq uint64, header *stream
 	return r.Tail(), s.Header()
 }
 
-// catchUp moves a cursor ahead that is further behind than the settings allow, or that
-// was lapped. It reports false when the viewer must end instead.
-func (c *cursor) catchUp(s *stream.Stream, set *Settings) bool {
+// late tells whether the cursor is further behind than the settings allow, or was lapped.
+func (c *cursor) late(s *stream.Stream, set *Settings) bool {
 	m, there := s.Ring().Peek(c.seq)
-	if there && s.Ring().Newest()-m.Arrived <= int64(s.LagMax(set.LagMax)) {
-		return true
+	if !there {
+		return c.seq < s.Ring().Head() // else at the live edge
 	}
-	if !there && c.seq >= s.Ring().Head() { // at the live edge
-		return true
-	}
-	return c.jump(s, s.BurstMax(set.BurstMax))
+	return s.Ring().Newest()-m.Arrived > int64(s.LagMax(set.LagMax))
+}
+
+// catchUp moves a cursor ahead that is late. It reports false when the viewer must end
+// instead.
+func (c *cursor) catchUp(s *stream.Stream, set *Settings) bool {
+	return !c.late(s, set) || c.jump(s, s.BurstMax(set.BurstMax))
 }
 
 // lag returns how far the cursor is behind the source, in time.

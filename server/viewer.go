@@ -15,6 +15,7 @@ type viewer struct {
 	fd      int
 	index   int    // place in group.viewers
 	joining bool   // no media packet is out yet
+	last    bool   // what is owed is the end of the stream, nothing follows
 	waiting bool   // its last write was short: bytes are owed and the socket is full
 	retryAt int64  // ns; while waiting, not written to before
 	backoff int64  // ns; how long the next retry waits
@@ -59,11 +60,13 @@ func (v *viewer) turn(l *loop, now int64) outcome {
 		return behind
 	}
 	for range turnWrites {
-		if out := v.catchUp(g.stream, set); out != current {
-			return out
+		v.catchUp(g.stream, set)
+		limit := writeBytes
+		if v.last || v.midPacket() && v.late(g.stream, set) {
+			limit = 0 // it stops inside of something at nearly every write: finish that, then jump
 		}
 		w := &l.own
-		lapped := v.gather(g.ring, w, writeBytes)
+		lapped := v.gather(g.ring, w, limit)
 		if w.bytes == 0 {
 			w.release()
 			if lapped {
@@ -83,24 +86,12 @@ func (v *viewer) turn(l *loop, now int64) outcome {
 	return behind
 }
 
-// catchUp moves a viewer that is too far behind ahead, between two packets.
-func (v *viewer) catchUp(s *stream.Stream, set *Settings) outcome {
-	if v.midPacket() || v.cursor.catchUp(s, set) {
-		return current
+// catchUp moves a viewer that is too far behind ahead, between two packets. One whose
+// way to the end of the stream has left the ring is owed nothing but that end.
+func (v *viewer) catchUp(s *stream.Stream, set *Settings) {
+	if !v.midPacket() && !v.cursor.catchUp(s, set) {
+		v.pre[0], v.last = s.EndFrame(), true
 	}
-	return v.sayEnd(s)
-}
-
-// sayEnd writes the end of the stream to a viewer whose way there has left the ring.
-func (v *viewer) sayEnd(s *stream.Stream) outcome {
-	end := s.EndFrame()
-	var iov [1]syscall.Iovec
-	vector(&iov[0], end)
-	if n, errno := writev(v.fd, iov[:]); errno != 0 || n != len(end) {
-		return broken
-	}
-	v.bytes += uint64(len(end))
-	return finished
 }
 
 // wrote accounts for one write of w.
@@ -113,7 +104,7 @@ func (v *viewer) wrote(l *loop, w *window, n int, errno syscall.Errno, now int64
 	}
 	if n > 0 {
 		v.took(l, n)
-		if v.advance(w, n) {
+		if v.advance(w, n) || v.last && v.pre[0] == nil {
 			return finished
 		}
 		if v.joining && v.pre[0] == nil && n == w.bytes && w.n > 0 {
