@@ -26,7 +26,8 @@ type tape struct {
 // taped is what is on a tape.
 type taped struct {
 	packets  int
-	missing  uint32 // packets skipped inside the tape
+	missing  uint32  // packets skipped inside the tape
+	landed   []stamp // first packets behind the gaps
 	first    stamp
 	last     stamp
 	location uint32 // of the last packet
@@ -96,7 +97,10 @@ func (t *tape) packet(f frame) error {
 	} else if s.number <= t.last.number || s.number-t.last.number != f.location-t.location {
 		return fmt.Errorf("packet %d at location %d after %d at %d", s.number, f.location, t.last.number, t.location)
 	} else {
-		t.missing += s.number - t.last.number - 1
+		if skipped := s.number - t.last.number - 1; skipped > 0 {
+			t.missing += skipped
+			t.landed = append(t.landed, s)
+		}
 	}
 	if t.epoch == 0 {
 		if t.epoch = s.epoch; t.packets > 0 && s.epoch <= t.last.epoch {
@@ -168,6 +172,20 @@ func (t *tape) finished(tb testing.TB) {
 func (c *client) record() *tape {
 	_ = c.conn.SetReadDeadline(time.Time{})
 	return record(c.br, nil)
+}
+
+// pause records, but reads nothing before the returned function is called.
+func (c *client) pause() (t *tape, goOn func()) {
+	_ = c.conn.SetReadDeadline(time.Time{})
+	gate := make(chan struct{})
+	c.Cleanup(func() { // let it go, whatever came
+		select {
+		case <-gate:
+		default:
+			close(gate)
+		}
+	})
+	return record(c.br, func() { <-gate }), func() { close(gate) }
 }
 
 // recordPlain follows a body of plain ASF: the header, then packets of one size.

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -85,14 +86,14 @@ func newWorld(t testing.TB, p plan) *world {
 	}
 	w.srv = srv
 	w.stream = w.addStream("x", p.ring, p.hold)
+	t.Cleanup(func() { // the last of all clean-ups
+		eventually(t, "all files are closed", func() bool { return openFiles(t) <= files })
+	})
 	ln := w.listen()
 	w.addr = ln.Addr().String()
 	w.doors++
 	go func() { w.served <- srv.Serve(ln) }()
-	t.Cleanup(func() {
-		w.shutdown()
-		eventually(t, "all files are closed", func() bool { return openFiles(t) <= files })
-	})
+	t.Cleanup(w.shutdown)
 	return w
 }
 
@@ -102,6 +103,7 @@ func (w *world) listen() net.Listener {
 	if err != nil {
 		w.Fatal(err)
 	}
+	w.Cleanup(func() { _ = ln.Close() })
 	return ln
 }
 
@@ -143,7 +145,7 @@ func (w *world) shutdown() {
 		w.Errorf("Shutdown: %v", err)
 	}
 	for range w.doors {
-		if err := <-w.served; err != nil {
+		if err := <-w.served; err != nil && !errors.Is(err, ErrServerClosed) {
 			w.Errorf("Serve: %v", err)
 		}
 	}
