@@ -23,12 +23,31 @@ func FFmpegPlay(t *testing.T, url string, d time.Duration, inputOptions ...strin
 // StartFFmpegPlay begins to play; the function it returns waits for the end.
 func StartFFmpegPlay(t *testing.T, url string, d time.Duration, inputOptions ...string) (wait func() Result) {
 	t.Helper()
+	f := startFFmpeg(t, url, d, inputOptions...)
+	return func() Result {
+		t.Helper()
+		return f.wait(t, d+30*time.Second)
+	}
+}
+
+// ffmpegPlayer is FFmpeg at play.
+type ffmpegPlayer struct {
+	*process
+	tracks [2]chan track // what came out, picture and sound; there when the process has ended
+}
+
+// startFFmpeg begins to play for d of media time, or to the end of the stream when d is 0.
+func startFFmpeg(t *testing.T, url string, d time.Duration, inputOptions ...string) *ffmpegPlayer {
+	t.Helper()
 	need(t, "ffmpeg")
 	args := append([]string{"-nostdin", "-hide_banner", "-nostats", "-v", "level+warning"}, inputOptions...)
 	args = append(args, "-i", url)
-	length := strconv.FormatFloat(d.Seconds(), 'f', 3, 64)
 	for i, what := range []string{"0:v", "0:a"} {
-		args = append(args, "-map", what, "-t", length, "-f", "framecrc", "-flush_packets", "1", fmt.Sprintf("pipe:%d", 3+i))
+		args = append(args, "-map", what)
+		if d > 0 {
+			args = append(args, "-t", strconv.FormatFloat(d.Seconds(), 'f', 3, 64))
+		}
+		args = append(args, "-f", "framecrc", "-flush_packets", "1", fmt.Sprintf("pipe:%d", 3+i))
 	}
 	cmd := exec.Command("ffmpeg", args...)
 
@@ -41,27 +60,28 @@ func StartFFmpegPlay(t *testing.T, url string, d time.Duration, inputOptions ...
 		readers[i] = r
 		cmd.ExtraFiles = append(cmd.ExtraFiles, w)
 	}
-	p := start(t, "ffmpeg "+url, cmd)
-	var tracks [2]chan track
+	f := &ffmpegPlayer{process: start(t, "ffmpeg "+url, cmd)}
 	for i := range readers {
 		_ = cmd.ExtraFiles[i].Close()
-		tracks[i] = make(chan track, 1)
-		go func() { tracks[i] <- readFrames(p.began, readers[i]) }()
+		f.tracks[i] = make(chan track, 1)
+		go func() { f.tracks[i] <- readFrames(f.began, readers[i]) }()
 	}
+	return f
+}
 
-	return func() Result {
-		t.Helper()
-		if !p.ended(d + 30*time.Second) {
-			t.Errorf("ffmpeg has not ended %v after it should have played %v", 30*time.Second, d)
-		}
-		p.kill()
-		r := Result{Player: "ffmpeg", Video: <-tracks[0], Audio: <-tracks[1], Complaints: p.said(ffmpegComplains)}
-		if p.err != nil {
-			t.Errorf("ffmpeg: %v", p.err)
-		}
-		t.Log(r)
-		return r
+// wait gives FFmpeg the time to end by itself, with status 0, and returns what it did.
+func (f *ffmpegPlayer) wait(t *testing.T, limit time.Duration) Result {
+	t.Helper()
+	if !f.ended(limit) {
+		t.Errorf("%s has not ended after %v", f.name, limit)
 	}
+	f.kill()
+	r := Result{Player: f.name, Video: <-f.tracks[0], Audio: <-f.tracks[1], Complaints: f.said(ffmpegComplains)}
+	if f.err != nil {
+		t.Errorf("%s: %v", f.name, f.err)
+	}
+	t.Log(r)
+	return r
 }
 
 // readFrames reads one framecrc output: "#tb 0: 1/25", then "stream, dts, pts, duration, size, crc" a frame.

@@ -22,6 +22,10 @@ var (
 	smallMedia = media{"small", "320x240", "300k", 1400, 90}
 	// largeMedia has another header and other packets than smallMedia, and more of them: 1 Mbit/s.
 	largeMedia = media{"large", "640x360", "950k", 3200, 60}
+	// shortMedia ends soon.
+	shortMedia = media{"short", "320x240", "300k", 1400, 6}
+	// wideMedia has another picture than smallMedia in packets of the same size.
+	wideMedia = media{"wide", "480x272", "300k", 1400, 60}
 )
 
 // What all test media and the test card have in common.

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"bufio"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -123,13 +125,27 @@ func (p *process) tail(n int) string {
 	return b.String()
 }
 
-// freePort gives a TCP port on which nobody listened a moment ago.
+// firstPort and lastPort lie below the range from which the system takes the ports of outgoing connections, so that
+// a port stays free between the look and its use, and while a killed pump is away.
+const firstPort, lastPort = 12_000, 32_000
+
+var ports = struct {
+	sync.Mutex
+	next int
+}{next: firstPort + rand.IntN(lastPort-firstPort)}
+
+// freePort gives a TCP port on which nobody listened a moment ago, and each only once in a test run.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	ports.Lock()
+	defer ports.Unlock()
+	for range lastPort - firstPort {
+		ports.next = firstPort + (ports.next+1-firstPort)%(lastPort-firstPort)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", ports.next)); err == nil {
+			_ = l.Close()
+			return ports.next
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no TCP port is free")
+	return 0
 }

@@ -20,6 +20,7 @@ type PumpProc struct {
 	Port, AdminPort int
 	Config          string // path of its configuration file
 
+	env     []string // beyond the test's own environment
 	proc    *process
 	stopped bool
 }
@@ -37,21 +38,29 @@ var buildPump = sync.OnceValues(func() (string, error) {
 })
 
 // Pump runs stream-pump with the configuration on free loopback ports and waits until it is ready. The
-// configuration leaves out listen and admin; they are put in front of it. At the end of the test the
+// configuration leaves out listen and admin; they are put in front of it. env are further NAME=value. At the end of the test the
 // pump is asked to end, and has to do that with status 0 and without a word from the race detector.
-func Pump(t *testing.T, config string) *PumpProc {
+func Pump(t *testing.T, config string, env ...string) *PumpProc {
 	t.Helper()
 	binary, err := buildPump()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &PumpProc{Port: freePort(t), AdminPort: freePort(t)}
+	p := &PumpProc{Port: freePort(t), AdminPort: freePort(t), env: env, stopped: true}
 	p.Config = filepath.Join(t.TempDir(), "pump.yml")
 	p.Rewrite(t, config)
 
+	p.launch(t, binary)
+	return p
+}
+
+// launch runs the binary with the configuration and waits until it is ready.
+func (p *PumpProc) launch(t *testing.T, binary string) {
+	t.Helper()
 	cmd := exec.Command(binary, "run", p.Config)
 	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=0 exitcode=66")
-	p.proc = start(t, "stream-pump", cmd)
+	cmd.Env = append(cmd.Env, p.env...)
+	p.proc, p.stopped = start(t, "stream-pump", cmd), false
 	t.Cleanup(func() { p.Stop(t) })
 	eventually(t, 20*time.Second, "the pump is ready", func() bool {
 		select {
@@ -61,7 +70,22 @@ func Pump(t *testing.T, config string) *PumpProc {
 		}
 		return p.get(t, "/readyz", nil) == http.StatusOK
 	})
-	return p
+}
+
+// Kill ends the pump without warning, as kill -9 or a power cut does. Restart brings it back.
+func (p *PumpProc) Kill() {
+	p.stopped = true
+	p.proc.kill()
+}
+
+// Restart runs a killed pump again, at the same ports and with the same configuration.
+func (p *PumpProc) Restart(t *testing.T) {
+	t.Helper()
+	binary, err := buildPump()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.launch(t, binary)
 }
 
 // Rewrite replaces the configuration file; the pump reads it after Reload.
@@ -94,6 +118,11 @@ func (p *PumpProc) Stop(t *testing.T) {
 	if p.proc.err != nil {
 		t.Errorf("stream-pump: %v", p.proc.err)
 	}
+	p.checkRaces(t)
+}
+
+func (p *PumpProc) checkRaces(t *testing.T) {
+	t.Helper()
 	if races := p.proc.said(func(s string) bool { return strings.Contains(s, "DATA RACE") }); len(races) > 0 {
 		t.Errorf("stream-pump: the race detector found %d races", len(races))
 	}
@@ -113,8 +142,9 @@ func (p *PumpProc) PushURL(path string) string { return p.HTTP(path) + "_push" }
 type StreamInfo struct {
 	Path, Type, State string
 	Viewers           int
-	PacketsIn         uint64 `json:"packets_in"`
-	BytesOut          uint64 `json:"bytes_out"`
+	Uptime            float64 `json:"uptime_s"`
+	PacketsIn         uint64  `json:"packets_in"`
+	BytesOut          uint64  `json:"bytes_out"`
 }
 
 // Stream asks the API about a stream; ok is false when there is none.
@@ -153,4 +183,19 @@ func (p *PumpProc) get(t *testing.T, path string, into any) int {
 		}
 	}
 	return resp.StatusCode
+}
+
+// PumpPush pushes the file with "stream-pump push" until it is killed, the file ends or the test does. With loop
+// the file never ends.
+func PumpPush(t *testing.T, file, url string, loop bool) *process {
+	t.Helper()
+	binary, err := buildPump()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"push", file, url}
+	if loop {
+		args = []string{"push", "-loop", file, url}
+	}
+	return start(t, "stream-pump push", exec.Command(binary, args...))
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,8 @@ const (
 	// joinTime is how long after its first picture or sound a player may catch up with the live edge:
 	// the burst a server sends to a joiner and the player's own buffer come at once.
 	joinTime = 3 * time.Second
+	// settleTime is how long after the first picture a decoder may complain about what came before the key frame.
+	settleTime = 500 * time.Millisecond
 	// maxStall is the longest time without progress that is still smooth for a player that buffers.
 	maxStall = 2 * time.Second
 	// maxDrift is how far media time and wall time may be apart after the join.
@@ -60,6 +63,41 @@ func (r Result) Joined() time.Duration {
 		}
 	}
 	return first + joinTime
+}
+
+// WithoutEnd leaves out what FFmpeg says of every stream that ends: each of its layers calls it an error.
+func (r Result) WithoutEnd() Result {
+	said := []string{"Stream ended!", "Stream ends prematurely", "Read data packet header failed!", "Recv other type packet",
+		"Invalid data found when processing input"}
+	r.Complaints = slices.DeleteFunc(slices.Clone(r.Complaints), func(c line) bool {
+		return slices.ContainsFunc(said, func(s string) bool { return strings.Contains(c.text, s) })
+	})
+	return r
+}
+
+// CheckAfter fails the test unless the player decoded at least this much more after the moment (since it was
+// started), whatever happened at that moment.
+func (r Result) CheckAfter(t *testing.T, moment, atLeast time.Duration) {
+	t.Helper()
+	for what, tr := range map[string]track{"picture": r.Video, "sound": r.Audio} {
+		later := tr.after(moment)
+		if len(later) < 2 {
+			t.Errorf("%s: no %s after %v", r.Player, what, moment.Round(time.Millisecond))
+			continue
+		}
+		if more := later[len(later)-1].media - later[0].media; more < atLeast {
+			t.Errorf("%s: only %v of %s after %v, want %v", r.Player, more, what, moment.Round(time.Millisecond), atLeast)
+		}
+	}
+}
+
+// Settled is shortly after the first picture. A packet in which a key frame begins may hold the pictures before it too,
+// and it goes to a joiner as it is: FFmpeg and VLC decode them and say that the first is no key frame.
+func (r Result) Settled() time.Duration {
+	if len(r.Video) == 0 {
+		return 0
+	}
+	return r.Video[0].at + settleTime
 }
 
 func (r Result) problems(from, atLeast time.Duration) []string {

@@ -109,13 +109,11 @@ func VLCPlay(t *testing.T, url string, d time.Duration) Result {
 // StartVLCPlay begins to play; the function it returns waits for the end.
 func StartVLCPlay(t *testing.T, url string, d time.Duration) (wait func() Result) {
 	t.Helper()
-	const socket = "rc.sock"
-	cmd, home := vlcCommand(t, "-v", "-I", "oldrc", "--rc-fake-tty", "--rc-unix", socket, url)
-	p := start(t, "vlc "+url, cmd)
+	p := startVLC(t, url)
 	played := make(chan Result, 1)
 	failed := make(chan error, 1)
 	go func() {
-		r, err := watchVLC(p, filepath.Join(home, socket), d)
+		r, err := watchVLC(p, filepath.Join(p.cmd.Dir, vlcSocket), d)
 		played <- r
 		failed <- err
 	}()
@@ -130,6 +128,17 @@ func StartVLCPlay(t *testing.T, url string, d time.Duration) (wait func() Result
 		t.Log(r)
 		return r
 	}
+}
+
+// vlcSocket is the name of VLC's remote control in its home folder.
+const vlcSocket = "rc.sock"
+
+// startVLC begins to play, to the end of the stream or of the test.
+func startVLC(t *testing.T, url string, options ...string) *process {
+	t.Helper()
+	options = append(options, "-v", "-I", "oldrc", "--rc-fake-tty", "--rc-unix", vlcSocket, url)
+	cmd, _ := vlcCommand(t, options...)
+	return start(t, "vlc "+url, cmd)
 }
 
 // vlcComplains is true for whatever the decoders' library says and for errors of VLC's own stages. VLC also

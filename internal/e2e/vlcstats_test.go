@@ -21,7 +21,7 @@ type vlcCounters struct {
 // watchVLC looks at VLC's counters five times a second until d after the first picture came out.
 func watchVLC(p *process, socket string, d time.Duration) (Result, error) {
 	const patience = 20 * time.Second // for the first picture
-	r := Result{Player: "vlc"}
+	r := Result{Player: p.name}
 	rc, err := dialVLC(p, socket)
 	if err != nil {
 		return r, err
