@@ -71,8 +71,13 @@ const (
 	sendSeconds   = 2
 )
 
-// sendBuffer is the size to ask for: two seconds of the stream, within bounds.
-func sendBuffer(s *stream.Stream) int {
-	bytes := int(expectedRate(s)/8) * sendSeconds
+// sendBuffer is the size to ask for, for a viewer of the stream.
+func sendBuffer(s *stream.Stream) int { return SendBuffer(expectedRate(s)) }
+
+// SendBuffer returns the send buffer, in bytes, that the server asks the kernel for, for
+// a viewer of a stream of so many bit/s: half of two seconds of it, within bounds. Linux
+// grants twice that, if net.core.wmem_max is no less.
+func SendBuffer(bitsPerSecond int64) int {
+	bytes := int(bitsPerSecond/8) * sendSeconds
 	return max(sendBufferMin, min(bytes/2, sendBufferMax), ringbuf.MaxSlab)
 }
