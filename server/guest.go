@@ -109,13 +109,24 @@ func (g *guest) run(ctx context.Context) Reason {
 		select {
 		case <-g.wake:
 		case <-gone:
-			return ReasonLeft
+			return g.left()
 		case <-g.kicked:
-			return ReasonKicked
+			return g.left()
 		case <-ctx.Done():
-			return ReasonDrained
+			return g.left()
 		}
 	}
+}
+
+// left is why a guest whose connection is closed is no longer there.
+func (g *guest) left() Reason {
+	switch {
+	case isClosed(g.kicked):
+		return ReasonKicked
+	case g.srv.ctx.Err() != nil:
+		return ReasonDrained
+	}
+	return ReasonLeft
 }
 
 // farewell shuts our side and gives the guest a moment to close.
@@ -134,7 +145,7 @@ func (g *guest) turn() (why Reason, idle bool) {
 	set := g.srv.settings.Load()
 	st := g.seat.stream
 	epoch := g.epoch
-	if !g.catchUp(st, set) {
+	if !g.midPacket() && !g.catchUp(st, set) {
 		return g.sayEnd(set.StallTimeout), false
 	}
 	if g.seat.plain && g.epoch != epoch {
@@ -160,10 +171,8 @@ func (g *guest) turn() (why Reason, idle bool) {
 		return why, false
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return ReasonStalled, false
-	case isClosed(g.kicked):
-		return ReasonKicked, false
 	}
-	return ReasonLeft, false
+	return g.left(), false
 }
 
 // sayEnd tells a guest whose way to the end of the stream has left the ring.

@@ -43,6 +43,7 @@ type Server struct {
 	ctx     context.Context // ends when the server is closed
 	cancel  context.CancelFunc
 	stopped chan struct{} // closed together with ctx
+	closing sync.Once
 	wg      sync.WaitGroup
 
 	accepting sync.WaitGroup
@@ -227,6 +228,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	err := s.awaitEmpty(ctx)
 	s.accepting.Wait() // whoever enrolls a connection needs its event loop alive
+	s.closing.Do(func() { err = errors.Join(err, s.close()) })
+	return err
+}
+
+// close cuts whoever is left off and stops everything.
+func (s *Server) close() error {
 	close(s.stopped)
 	s.cancel()
 	s.mu.Lock()
@@ -234,15 +241,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		_ = c.Close()
 	}
 	s.mu.Unlock()
-	if stopErr := s.client.Stop(); stopErr != nil {
-		err = errors.Join(err, fmt.Errorf("stopping the event loops: %w", stopErr))
-	}
+	err := s.client.Stop()
 	s.wg.Wait()
 	for _, l := range s.loops {
 		l.batch.close()
 	}
 	s.spare.close()
-	return err
+	if err != nil {
+		return fmt.Errorf("stopping the event loops: %w", err)
+	}
+	return nil
 }
 
 // awaitEmpty waits until no viewer is left, and then for those who have just got
