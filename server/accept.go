@@ -83,6 +83,8 @@ func (s *Server) acceptLoop(ln net.Listener, take func(net.Conn, netip.AddrPort)
 			s.admit(c, take)
 		case errors.Is(err, net.ErrClosed):
 			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded): // another acceptor uses the spare
+			continue
 		case isTemporary(err):
 			s.spare.use(ln)
 			s.log.Warn("cannot accept connections; is the limit of open files too low?", "error", err, "listener", ln.Addr().String())
