@@ -1,6 +1,154 @@
 package server
 
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
 // fewFilesEnv tells a copy of the test binary to be the server that runs out of files.
 const fewFilesEnv = "STREAM_PUMP_TEST_FEW_FILES"
 
-func fewFilesChild() int { return 0 }
+// TestFewFilesServer is no test: it is the server of TestOutOfFiles, in a process of
+// its own because the limit is the process's.
+func TestFewFilesServer(t *testing.T) {
+	if os.Getenv(fewFilesEnv) == "" {
+		t.Skip("only as a child of TestOutOfFiles")
+	}
+	w := newWorld(t, plan{})
+	e := w.onAir()
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(openFiles(t)) + 20, Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	stop := e.flow(5 * time.Millisecond)
+	if _, err := io.WriteString(os.Stdout, "\naddress "+w.addr+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent closes it
+	stop()
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fewFiles starts the child and returns its address and a function that ends it.
+func fewFiles(t *testing.T) (addr string, end func()) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestFewFilesServer$", "-test.timeout=60s")
+	cmd.Env = append(os.Environ(), fewFilesEnv+"=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	lines := bufio.NewScanner(out)
+	for addr == "" && lines.Scan() {
+		addr, _ = strings.CutPrefix(lines.Text(), "address ")
+	}
+	return addr, func() {
+		t.Helper()
+		_ = in.Close()
+		rest, _ := io.ReadAll(out)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the server: %v\n%s", err, rest)
+		}
+	}
+}
+
+// Descriptors run out: those who watch go on, new ones are turned away and not left
+// waiting, and when descriptors are free again everything is as before.
+func TestOutOfFiles(t *testing.T) {
+	addr, end := fewFiles(t)
+	w := &world{TB: t, addr: addr}
+	var tapes []*tape
+	for range 3 {
+		tapes = append(tapes, w.dial().tape(play(oldAgent)))
+	}
+	progress := func(why string) {
+		t.Helper()
+		for _, tape := range tapes {
+			seen := tape.now().packets
+			eventually(t, why, func() bool {
+				at := tape.now()
+				if at.err != nil || at.missing != 0 {
+					t.Fatalf("%s: %v, %d packets are missing", why, at.err, at.missing)
+				}
+				return at.packets > seen+20
+			})
+		}
+	}
+	progress("viewers get packets")
+	var crowd []net.Conn
+	for range 60 {
+		c, err := dialBuffer(addr, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		crowd = append(crowd, c)
+	}
+	progress("viewers get packets while descriptors run out")
+	eventually(t, "some are turned away", func() bool { return turnedAway(crowd) >= 30 })
+	progress("viewers get packets while others are turned away")
+	for _, c := range crowd {
+		_ = c.Close()
+	}
+	eventually(t, "newcomers are served again", func() bool {
+		c, err := dialBuffer(addr, 0)
+		if err != nil {
+			return false
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(time.Second))
+		_, _ = io.WriteString(c, play(oldAgent))
+		line, _ := bufio.NewReader(c).ReadString('\n')
+		return line == "HTTP/1.0 200 OK\r\n"
+	})
+	progress("viewers get packets afterwards")
+	for range 3 { // and the doors are still all open
+		w.dial().tape(play(oldAgent)).awaitPacket(t, 1)
+	}
+	end()
+}
+
+// While one acceptor gives up the spare descriptor for a moment, under a deadline, the
+// others must not take the deadline for the end of the listener.
+func TestSpareLeavesOtherAcceptorsAlone(t *testing.T) {
+	w, _ := describable(t)
+	for range 3 {
+		w.dial().ask(describe(oldAgent)) // the acceptors run
+		w.srv.spare.use(w.ln)
+	}
+	w.dial().ask(describe(oldAgent))
+}
+
+// turnedAway counts the connections that the server has closed.
+func turnedAway(list []net.Conn) (n int) {
+	for _, c := range list {
+		_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+		if _, err := c.Read(make([]byte, 1)); errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+			n++
+		}
+	}
+	return n
+}

@@ -45,6 +45,7 @@ type world struct {
 	pool   *ringbuf.Pool
 	limits *access.Limits
 	stream *stream.Stream
+	ln     net.Listener
 	addr   string // of the plain door
 	tlsA   string // of the door behind TLS, "" before serveTLS
 	served chan error
@@ -90,7 +91,7 @@ func newWorld(t testing.TB, p plan) *world {
 		eventually(t, "all files are closed", func() bool { return openFiles(t) <= files })
 	})
 	ln := w.listen()
-	w.addr = ln.Addr().String()
+	w.ln, w.addr = ln, ln.Addr().String()
 	w.doors++
 	go func() { w.served <- srv.Serve(ln) }()
 	t.Cleanup(w.shutdown)
