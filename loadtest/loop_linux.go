@@ -22,7 +22,7 @@ const (
 	commandsQueued = 16
 )
 
-// loop is an event loop with the viewers it owns: one thread, one epoll instance, one buffer. All of it belongs to its
+// loop is an event loop with the viewers it owns: one goroutine, one epoll instance, one buffer. All of it belongs to its
 // goroutine; others come in through do.
 //
 // It does not wait in epoll but looks every two milliseconds, so that a server that writes to thousands of viewers
@@ -71,8 +71,6 @@ func newLoop(t *tally, n *network) (*loop, error) {
 }
 
 func (l *loop) run() {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	defer close(l.ended)
 	for planned := now(); ; {
 		select {
@@ -97,12 +95,11 @@ func (l *loop) sleep(planned int64) int64 {
 	at := now()
 	record(l.lag, max(0, at-planned-int64(pollEvery))/int64(time.Microsecond))
 	planned += int64(pollEvery)
+	runtime.Gosched() // of its own will, or the scheduler sends a signal every 10 ms
 	if at >= planned {
-		runtime.Gosched()
 		return at
 	}
-	ts := unix.NsecToTimespec(planned - at)
-	_ = unix.Nanosleep(&ts, nil) // a signal may end it early: one more look does no harm
+	rawSleep(planned - at)
 	l.asleep += now() - at
 	return planned
 }
@@ -221,8 +218,8 @@ func (l *loop) poll() {
 		}
 	}
 	for range 4 {
-		n, _ := unix.EpollWait(l.epoll, l.events, 0) // EINTR: the next tick comes
-		for i := range max(n, 0) {
+		n := rawEpoll(l.epoll, l.events)
+		for i := range n {
 			ev := &l.events[i]
 			if s := l.seats[ev.Fd]; s.live && s.gen == ev.Pad {
 				l.serve(s, ev.Events)

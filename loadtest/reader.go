@@ -21,8 +21,8 @@ const (
 const leadMax = mmsh.DataHeadSize + stampEnd
 
 // reader follows the body of one connection. It verifies in place whatever pieces the body comes in: a packet's
-// beginning is looked at in the caller's buffer, or put together in lead when it is cut; the rest is passed over, with
-// the checksum kept up. It copies nothing else, but while it waits for the header and the first key frame. It belongs
+// beginning is looked at in the caller's buffer, or put together in lead when it is cut; the rest is compared
+// with what must be there. It copies nothing else, but while it waits for the header and the first key frame. It belongs
 // to the goroutine of its tally.
 type reader struct {
 	t      *tally
@@ -48,9 +48,9 @@ type reader struct {
 	data       bool // a data packet came since the header
 
 	stamped bool
+	wrong   bool // a byte of the packet at hand is not what was sent
 	bad     bool // the packet at hand is not to be counted
 	st      stamp
-	sum     uint32
 
 	located  bool
 	location uint32 // of the packet before
@@ -223,7 +223,7 @@ func (r *reader) inside(b []byte) {
 	switch r.what {
 	case mmsh.TypeData:
 		if r.stamped {
-			r.addSum(b)
+			r.compare(b)
 		}
 		if !r.started {
 			r.collect(b)

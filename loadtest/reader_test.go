@@ -150,7 +150,7 @@ func TestReaderNamesPacketAndPlace(t *testing.T) {
 		{"repeated", [][]byte{s.frame(0), s.frame(1), frameOf(102, s.packets[1])},
 			Fault{7, 1, place(2), "order", "packet 1 after packet 1"}},
 		{"torn", [][]byte{s.frame(0), s.frame(1), tear(s.frame(2))},
-			Fault{7, 2, place(2), "torn", "checksum does not fit: the packet is torn or overwritten"}},
+			Fault{7, 2, place(2), "torn", "not what was sent: the packet is torn or overwritten"}},
 		{"MUST-P4 LocationId goes back", [][]byte{s.frame(0), s.frame(1), frameOf(90, s.packets[2])},
 			Fault{7, 1, place(2), "order", "LocationId 90 after 101"}},
 		{"MUST-P2 first packet is no key frame", [][]byte{s.frame(1)},

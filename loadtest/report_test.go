@@ -26,7 +26,7 @@ func exampleReport() *Report {
 		Slow:    SlowViewers{10, 8, 900},
 		Churned: 100, Rejoined: 4, Ended: 12,
 		Failures: map[string]int{"connection refused": 2, `answer 503 <Service & "more">`: 1},
-		Faults: []Fault{{17, 4711, 123456, "torn", "checksum does not fit: <script>alert(1)</script>"},
+		Faults: []Fault{{17, 4711, 123456, "torn", "not what was sent: <script>alert(1)</script>"},
 			{18, 4712, 99, "lost", "packets 4712 to 4713 did not come"}},
 		Tester: Tester{3.1, 31, 48 << 20, 1, 0.3, 1.5, 9},
 		Source: &Source{2000, 2_800_000, 0.4, 3.1, 1},

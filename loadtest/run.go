@@ -3,6 +3,7 @@ package loadtest
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 )
 
@@ -120,6 +121,9 @@ func (r *run) makeCrews(net *network, proxy *target, secure int) error {
 		return t
 	}
 	if secure < len(r.targets) {
+		if spare := r.o.Loops + 1; runtime.GOMAXPROCS(0) < spare {
+			runtime.GOMAXPROCS(spare)
+		}
 		for range r.o.Loops {
 			l, err := newLoop(tallied(), net)
 			if err != nil {

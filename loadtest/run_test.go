@@ -60,7 +60,7 @@ func TestMisbehavingServers(t *testing.T) {
 				f[len(f)-1] ^= 0xFF
 			}
 			return [][]byte{f}
-		}, "checksum", "torn"},
+		}, "not what was sent", "torn"},
 		{"repeats a packet", func(v, n int, f []byte) [][]byte {
 			if n == 5 {
 				return [][]byte{f, f}

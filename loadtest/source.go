@@ -29,17 +29,8 @@ func newMaterial(o PushOptions) *material {
 	return &material{
 		spec: o, header: syntheticHeader(o), source: rand.Uint32(), keyDone: -1,
 		interval: float64(o.Packet) * 8 * float64(time.Second) / float64(o.Rate),
-		payload:  filler(o.Packet - stampAt),
+		payload:  make([]byte, o.Packet-stampAt),
 	}
-}
-
-// filler is what payloads hold behind their stamp: any bytes that are not all equal.
-func filler(n int) []byte {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(i*7 + i>>8)
-	}
-	return b
 }
 
 func syntheticHeader(o PushOptions) []byte {
