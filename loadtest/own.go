@@ -77,7 +77,17 @@ func startOwn(ctx context.Context, o Options, say func(string)) (own *ownServer,
 	return own, err
 }
 
-func (o *ownServer) alive() bool { return o.pump.alive() && !o.source.failed() }
+// deaths says which of the two ended by itself, and what it said.
+func (o *ownServer) deaths() []string {
+	var list []string
+	if !o.pump.alive() {
+		list = append(list, o.pump.death().Error())
+	}
+	if o.source.failed() {
+		list = append(list, o.source.death().Error())
+	}
+	return list
+}
 
 func (o *ownServer) stop() {
 	if o.source != nil {

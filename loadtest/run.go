@@ -165,6 +165,7 @@ func (r *run) measure() (*Report, error) {
 	r.farewell()
 	if r.own != nil {
 		report.Source = r.own.source.account()
+		report.Notes = append(report.Notes, r.own.deaths()...)
 	}
 	r.progress.end()
 	judge(report, r.o)
@@ -180,13 +181,6 @@ func (r *run) tick() bool {
 		return false
 	case <-time.After(tickEvery):
 	}
-	if r.own != nil && !r.own.alive() {
-		return true // viewers will tell; what it said last is in the report
-	}
-	return r.sampleDue()
-}
-
-func (r *run) sampleDue() bool {
 	if time.Since(r.lastSamp) >= r.every {
 		r.sample()
 	}
