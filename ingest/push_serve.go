@@ -82,24 +82,36 @@ func (r *pushRequest) authorized() bool {
 	if err == nil {
 		return true
 	}
-	if !errors.Is(err, access.ErrCredentialsMissing) {
-		r.log.Warn("push refused", slog.Int("status", http.StatusUnauthorized), slog.String("reason", err.Error()))
-	}
-	r.fail(r.br, mmsh.ErrorParams{
-		Status: http.StatusUnauthorized, Text: err.Error(), Challenges: r.target.Credentials.ChallengeAfter(err),
-	})
+	r.fail(r.br, r.challenge(err))
 	return false
 }
 
-// setup answers a PushSetup: [MS-WMHTTP] 3.2.5.1.
+// challenge is the answer to missing or wrong credentials.
+func (r *pushRequest) challenge(err error) mmsh.ErrorParams {
+	if !errors.Is(err, access.ErrCredentialsMissing) {
+		r.log.Warn("push refused", slog.Int("status", http.StatusUnauthorized), slog.String("reason", err.Error()))
+	}
+	return mmsh.ErrorParams{
+		Status: http.StatusUnauthorized, Text: err.Error(), Challenges: r.target.Credentials.ChallengeAfter(err), Push: true,
+	}
+}
+
+// setup answers a PushSetup: [MS-WMHTTP] 3.2.5.1. An encoder that has not been asked for credentials yet, or whose
+// answer has aged, may try again on the same connection, as its own example does; a new connection is fine as well.
 func (r *pushRequest) setup() bool {
-	if !r.authorized() {
+	denied := r.target.Credentials.Check(r.req)
+	if errors.Is(denied, access.ErrCredentialsBad) || denied != nil && r.expects() {
+		r.fail(r.br, r.challenge(denied))
 		return false
 	}
 	r.expect()
 	r.allow(r.push.opts.HeadTimeout)
 	body, err := io.ReadAll(io.LimitReader(r.req.Body, mmsh.MaxPushSetup+1))
 	switch {
+	case err == nil && len(body) <= mmsh.MaxPushSetup && denied != nil:
+		again := r.challenge(denied)
+		again.KeepAlive = true
+		return r.write(mmsh.AppendError(nil, again))
 	case err != nil:
 		return r.refuse(http.StatusBadRequest, "the body of the setup is incomplete")
 	case len(body) > mmsh.MaxPushSetup:
@@ -163,9 +175,14 @@ func (r *pushRequest) succeeds(s *session) bool {
 	return silent > r.push.opts.SilentAfter
 }
 
+// expects tells whether the client waits to be invited.
+func (r *pushRequest) expects() bool {
+	return r.req.ProtoAtLeast(1, 1) && strings.EqualFold(strings.TrimSpace(r.req.Header.Get("Expect")), "100-continue")
+}
+
 // expect invites a client to send its body.
 func (r *pushRequest) expect() {
-	if r.req.ProtoAtLeast(1, 1) && strings.EqualFold(strings.TrimSpace(r.req.Header.Get("Expect")), "100-continue") {
+	if r.expects() {
 		r.write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
 	}
 }

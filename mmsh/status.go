@@ -35,9 +35,10 @@ type ErrorParams struct {
 	Challenges []string      // 401: one WWW-Authenticate line each
 	HeadOnly   bool          // the request was HEAD: the length without the body
 	Push       bool          // the client is an encoder: Server: Cougar
+	KeepAlive  bool          // the connection stays open: the client tries again on it
 }
 
-// AppendError appends a whole error or redirect reply: short text, its length, close.
+// AppendError appends a whole error or redirect reply: short text, its length, and close unless KeepAlive.
 func AppendError(dst []byte, e ErrorParams) []byte {
 	text := e.Text
 	if text == "" {
@@ -57,7 +58,7 @@ func AppendError(dst []byte, e ErrorParams) []byte {
 	if e.Allow != "" {
 		dst = appendField(dst, "Allow", e.Allow)
 	}
-	return appendTextBody(dst, text, e.HeadOnly)
+	return appendTextBody(dst, text, e.HeadOnly, e.KeepAlive)
 }
 
 func (e *ErrorParams) server() string {
@@ -74,9 +75,9 @@ func (e *ErrorParams) proto() string {
 	return "HTTP/1.0 "
 }
 
-func appendTextBody(dst []byte, text string, headOnly bool) []byte {
+func appendTextBody(dst []byte, text string, headOnly, keepAlive bool) []byte {
 	dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\n"...)
-	dst = endHead(appendLength(dst, len(text)+1), false)
+	dst = endHead(appendLength(dst, len(text)+1), keepAlive)
 	if headOnly {
 		return dst
 	}
