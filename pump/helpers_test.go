@@ -23,7 +23,12 @@ import (
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The two goroutines are those of a pool that a dependency makes when it is loaded.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"))
+}
 
 // patience is how long anything in these tests may take.
 const patience = 10 * time.Second

@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // handedOver is the variable by which a program learns what it inherits: a list of
@@ -69,7 +71,7 @@ func (p *Pump) successor(says *os.File) (*exec.Cmd, error) {
 	cmd.Args = os.Args // its name may say what it is
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	for _, s := range p.sockets.open {
-		f, err := s.ln.File()
+		f, err := copySocket(s)
 		if err != nil {
 			for _, f := range cmd.ExtraFiles {
 				_ = f.Close()
@@ -85,6 +87,24 @@ func (p *Pump) successor(says *os.File) (*exec.Cmd, error) {
 	cmd.ExtraFiles = append(cmd.ExtraFiles, says)
 	cmd.Env = append(withoutHandOver(os.Environ()), handedOver+"="+string(list))
 	return cmd, nil
+}
+
+// copySocket duplicates a listener's descriptor. TCPListener.File would do the same, but
+// passing its file on makes the socket blocking, ours included, and then closing it
+// would not wake whoever accepts.
+func copySocket(s socket) (*os.File, error) {
+	raw, err := s.ln.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd := -1
+	if e := raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) }); e != nil {
+		return nil, e
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), s.Address), nil
 }
 
 func withoutHandOver(env []string) []string {
