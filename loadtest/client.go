@@ -164,7 +164,7 @@ func (c *client) feed(b []byte, at int64) next {
 			return goOn
 		}
 		do := c.reply(at)
-		c.head = c.head[:0]
+		c.head = nil
 		if do != goOn || len(b) == 0 && c.pending != 0 {
 			return do
 		}
@@ -175,6 +175,9 @@ func (c *client) feed(b []byte, at int64) next {
 func (c *client) takeHead(b []byte) (n int, whole bool) {
 	have := len(c.head)
 	n = min(len(b), maxReplyHead+1-have)
+	if end := bytes.Index(b[:n], []byte("\r\n\r\n")); end >= 0 { // do not take the stream for a head
+		n = min(n, end+4)
+	}
 	c.head = append(c.head, b[:n]...)
 	end := bytes.Index(c.head[max(0, have-3):], []byte("\r\n\r\n"))
 	if end < 0 {
