@@ -285,13 +285,12 @@ func (s *Stream) holdRanOut() {
 // endLocked publishes the End. The caller holds s.mu and the token.
 func (s *Stream) endLocked() {
 	s.stopHold()
-	if s.header.Load() != nil {
+	if s.header.Swap(nil) != nil { // before the End is there: nobody may join behind it with this header
 		if slab := s.opts.Pool.Get(len(s.opts.EndFrame)); slab != nil {
 			copy(slab.Bytes(), s.opts.EndFrame)
 			slab.Kind, slab.Arrived = ringbuf.End, Monotonic()
 			s.ring.Publish(slab)
 		}
-		s.header.Store(nil)
 	}
 	s.setState(Offline)
 	for _, w := range *s.wakers.Load() {
