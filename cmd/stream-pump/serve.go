@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/stream-pump/stream-pump/config"
@@ -38,7 +39,7 @@ func loadFile(name string) (*config.Config, error) {
 	if err == nil || errors.As(err, &problems) {
 		return cfg, err
 	}
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s is neither a file nor a command (stream-pump -h lists the commands)", errFile, name)
 	}
 	return nil, fmt.Errorf("%w: %w", errFile, err)

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// record is a line of the log.
+type record struct {
+	Msg, Address, For string
+	Pid               int
+}
+
+// startPump runs the program and returns its log, line by line, which closes when every
+// program that writes to it is gone.
+func startPump(t *testing.T, args ...string) (*exec.Cmd, <-chan record) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "stream-pump")
+	if err := os.Symlink(self, name); err != nil {
+		t.Fatal(err)
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(name, args...)
+	cmd.Stderr = write
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = write.Close()
+	_ = read.SetReadDeadline(time.Now().Add(60 * time.Second))
+	lines := make(chan record, 1024)
+	go func() {
+		defer close(lines)
+		defer func() { _ = read.Close() }()
+		for s := bufio.NewScanner(read); s.Scan(); {
+			var r record
+			if json.Unmarshal(s.Bytes(), &r) == nil {
+				lines <- r
+			}
+		}
+	}()
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd, lines
+}
+
+func await(t *testing.T, log <-chan record, what string, fits func(record) bool) record {
+	t.Helper()
+	for r := range log {
+		if fits(r) {
+			return r
+		}
+	}
+	t.Fatalf("the log ended without: %s", what)
+	return record{}
+}
+
+// SIGUSR2: a new program has the same sockets, the old one ends by itself, and whoever
+// asks meanwhile is answered.
+func TestUpgrade(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pump.yaml")
+	text := "listen: [127.0.0.1:0]\nadmin: {listen: 'off'}\nlog: {format: json}\nstreams: [{path: card, type: test_card}]\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd, log := startPump(t, "run", file)
+	address := await(t, log, "listening", func(r record) bool { return r.Msg == "listening" }).Address
+	if err := cmd.Process.Signal(syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	over := await(t, log, "handed over", func(r record) bool { return r.Msg == "handed over" })
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the old program: %v", err)
+	}
+	client := http.Client{Timeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("http://" + address + "/streams/card.asx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("the new program answers %d", resp.StatusCode)
+	}
+	if err := syscall.Kill(over.Pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	last := record{}
+	for r := range log { // ends when the new program is gone as well
+		last = r
+	}
+	if last.Msg != "stopped" {
+		t.Errorf("the new program's last word is %q", last.Msg)
+	}
+}
+
+func TestDemo(t *testing.T) {
+	cmd, log := startPump(t, "-log-format", "json", "demo", "-listen", "127.0.0.1:0")
+	r := await(t, log, "listening", func(r record) bool { return strings.HasPrefix(r.For, "viewers") })
+	if !strings.HasPrefix(r.Address, "127.0.0.1:") {
+		t.Errorf("listening at %s", r.Address)
+	}
+	await(t, log, "live", func(r record) bool { return r.Msg == "source connected" })
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the end: %v", err)
+	}
+}
