@@ -40,6 +40,7 @@ var table = []row{
 	{beside, "bench", anything},
 	{beside, "internal/arch", ""},
 	{beside, "internal/e2e", ""},
+	{beside, "internal/linktest", ""},
 }
 
 // rowOf finds the row a package belongs to by the longest name that is the package or a folder above it.
