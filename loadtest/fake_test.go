@@ -31,8 +31,9 @@ type fakeServer struct {
 	mu       sync.Mutex
 	changed  *sync.Cond
 	header   []byte
-	frames   [][]byte // from the newest key frame on
+	frames   [][]byte // from the key frame before the newest one on
 	first    int      // number of frames[0]
+	key      int      // number of the newest key frame
 	viewers  int
 	requests []string
 	closed   bool
@@ -187,8 +188,9 @@ func (s *fakeServer) receive(in io.Reader) {
 			}
 			number++
 			if st, ok := readStamp(payload[stampAt:]); ok && st.key {
-				s.first += len(s.frames)
-				s.frames = nil
+				drop := s.key - s.first // the group before stays for viewers that are a little behind
+				s.key = s.first + len(s.frames)
+				s.first, s.frames = s.first+drop, s.frames[drop:]
 			}
 			s.frames = append(s.frames, frame)
 		}
@@ -223,7 +225,7 @@ func (s *fakeServer) after(n int) (frame []byte, at int, ok bool) {
 func (s *fakeServer) play(conn net.Conn, plain bool) {
 	header := s.waitHeader()
 	s.mu.Lock()
-	viewer, next := s.viewers, s.first
+	viewer, next := s.viewers, s.key
 	s.viewers++
 	s.mu.Unlock()
 	if plain {
