@@ -81,7 +81,7 @@ func TestChangeReachesThoseWhoLag(t *testing.T) {
 				tape, goOn := c.pause()
 				w.unread(e)
 				e.setHeader(1)
-				e.send(enough)
+				e.send(25)
 				e.setHeader(2)
 				e.send(15)
 				goOn()
@@ -239,9 +239,11 @@ func TestHoldRunsOut(t *testing.T) {
 	w := newWorld(t, plan{hold: 50 * time.Millisecond})
 	e := w.onAir()
 	e.send(3)
-	tape := w.watchTape(e, play(newAgent))
-	tape.awaitPacket(t, 2)
+	c := w.watch(e, play(newAgent))
+	for range 3 {
+		c.data()
+	}
 	e.pub.Lost()
-	tape.finished(t)
+	c.end()
 	eventually(t, "it left with the end", func() bool { return len(w.closed(ReasonEnded)) == 1 })
 }

@@ -72,16 +72,30 @@ func (w *world) dialTLS() *client {
 	if w.tlsA == "" {
 		w.serveTLS()
 	}
-	c, err := tls.Dial("tcp", w.tlsA, &tls.Config{InsecureSkipVerify: true})
+	c, err := tlsClient(w)
 	if err != nil {
 		w.Fatal(err)
 	}
-	return newClient(w.TB, c)
+	w.Cleanup(c.close)
+	return c
+}
+
+func tlsClient(w *world) (*client, error) {
+	c, err := tls.Dial("tcp", w.tlsA, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		return nil, err
+	}
+	return bareClient(w.TB, c), nil
+}
+
+// bareClient is a client that the caller closes.
+func bareClient(t testing.TB, c net.Conn) *client {
+	return &client{TB: t, conn: c, br: bufio.NewReader(c)}
 }
 
 func newClient(t testing.TB, c net.Conn) *client {
 	t.Cleanup(func() { _ = c.Close() })
-	return &client{TB: t, conn: c, br: bufio.NewReader(c)}
+	return bareClient(t, c)
 }
 
 func (c *client) write(s string) {

@@ -120,16 +120,19 @@ func TestOlderProtocol(t *testing.T) {
 	w, e := describable(t)
 	tape := w.watchTape(e, play(oldAgent))
 	hello := "\x01\x00\x00\x00\xce\xfa\x0b\xb0\xa0\x00\x00\x00MMS \x14\x00\x00\x00" + strings.Repeat("\x00", 180)
+	clients := map[string]*client{}
 	for name, first := range map[string]int{"at once": len(hello), "byte by byte": 1, "cut in its mark": 6} {
+		c := w.dial()
+		for rest := hello; rest != ""; {
+			n := min(first, len(rest))
+			c.write(rest[:n])
+			rest = rest[n:]
+		}
+		clients[name] = c
+	}
+	for name, c := range clients {
 		t.Run("MUST-R2 "+name, func(t *testing.T) {
-			c := w.dial()
 			c.TB = t
-			defer c.close()
-			for rest := hello; rest != ""; {
-				n := min(first, len(rest))
-				c.write(rest[:n])
-				rest = rest[n:]
-			}
 			c.ended(time.Second)
 			c.write(hello) // what it says meanwhile is read, so that it is not killed by a reset
 			c.gone(3 * time.Second)

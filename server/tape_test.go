@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stream-pump/stream-pump/asf"
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
@@ -151,7 +152,13 @@ func (t *tape) wait(tb testing.TB) error {
 	case <-time.After(patience):
 		tb.Fatal("the connection does not end")
 	}
-	if errors.Is(t.err, io.EOF) && !errors.Is(t.err, io.ErrUnexpectedEOF) || errors.Is(t.err, net.ErrClosed) {
+	return t.fault()
+}
+
+// fault is what ended a tape that is done, nil for an end between two packets and for
+// one that the test itself brought about.
+func (t *tape) fault() error {
+	if errors.Is(t.err, net.ErrClosed) || errors.Is(t.err, io.EOF) && !errors.Is(t.err, io.ErrUnexpectedEOF) {
 		return nil
 	}
 	return t.err
@@ -188,14 +195,35 @@ func (c *client) pause() (t *tape, goOn func()) {
 	return record(c.br, func() { <-gate }), func() { close(gate) }
 }
 
+// plainHeader reads the header of plain ASF: raw, or with nil whatever comes.
+func plainHeader(r io.Reader, raw []byte) error {
+	head := make([]byte, 24)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return err
+	}
+	size, err := asf.HeaderSize(head)
+	if err != nil {
+		return err
+	}
+	got := append(head, make([]byte, size-len(head))...)
+	if _, err := io.ReadFull(r, got[len(head):]); err != nil {
+		return err
+	}
+	if raw != nil && string(got) != string(raw) {
+		return errors.New("another header than the source's")
+	}
+	return nil
+}
+
 // recordPlain follows a body of plain ASF: the header, then packets of one size.
 func recordPlain(r io.Reader, raw []byte) *tape {
 	t := &tape{done: make(chan struct{})}
 	go func() {
 		defer close(t.done)
-		got := make([]byte, len(raw))
-		if _, err := io.ReadFull(r, got); err != nil || string(got) != string(raw) {
-			t.err = fmt.Errorf("body does not begin with the header: %v", err)
+		if err := plainHeader(r, raw); err != nil {
+			t.mu.Lock()
+			t.err = err
+			t.mu.Unlock()
 			return
 		}
 		for {

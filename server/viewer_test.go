@@ -132,7 +132,7 @@ func TestStalledViewerIsDropped(t *testing.T) {
 		other := w.watchTape(e, play(oldAgent))
 		c := w.dialBuffer(4096)
 		c.ask(play(newAgent))
-		w.unread(e)
+		e.send(enough)
 		eventually(t, "the viewer is dropped", func() bool { return len(w.closed(ReasonStalled)) == 1 })
 		if got := w.closed(ReasonStalled)[0]; got.UserAgent != newAgent || got.Kind != "mmsh" || got.Stream != "x" || got.Left.IsZero() {
 			t.Errorf("%+v", got)
