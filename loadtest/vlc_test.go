@@ -109,8 +109,9 @@ func TestAgainstVLC(t *testing.T) {
 	if testing.Short() {
 		t.Skip("real programs are left out of short runs")
 	}
+	t.Parallel()
 	url, pid := vlcServer(t)
-	rep := mustRun(t, Options{Clients: 100, URLs: []string{url}, Ramp: 200, Duration: 3 * time.Second, ServerPID: pid})
+	rep := mustRun(t, Options{Clients: 100, URLs: []string{url}, Ramp: 200, Duration: 2 * time.Second, MaxJoin: 5 * time.Second, ServerPID: pid})
 	wantVerdict(t, rep, Pass)
 	if rep.Clients.AliveAtEnd != 100 || rep.Delivery.Min != 1 || rep.Protocol != 0 || rep.Gaps.Packets != 0 {
 		t.Errorf("clients %+v, delivery %+v, %d protocol errors, gaps %+v", rep.Clients, rep.Delivery, rep.Protocol, rep.Gaps)
