@@ -81,9 +81,11 @@ func fewFiles(t *testing.T) (addr string, end func()) {
 func TestOutOfFiles(t *testing.T) {
 	addr, end := fewFiles(t)
 	w := &world{TB: t, addr: addr}
+	var clients []*client
 	var tapes []*tape
-	for range 3 {
-		tapes = append(tapes, w.dial().tape(play(oldAgent)))
+	for i := range 3 {
+		clients = append(clients, w.dial())
+		tapes = append(tapes, clients[i].tape(play(oldAgent)))
 	}
 	progress := func(why string) {
 		t.Helper()
@@ -125,8 +127,13 @@ func TestOutOfFiles(t *testing.T) {
 		return line == "HTTP/1.0 200 OK\r\n"
 	})
 	progress("viewers get packets afterwards")
-	for range 3 { // and the doors are still all open
-		w.dial().tape(play(oldAgent)).awaitPacket(t, 1)
+	for range 3 { // and the door is still open
+		c := w.dial()
+		c.tape(play(oldAgent)).awaitPacket(t, 1)
+		c.close()
+	}
+	for _, c := range clients {
+		c.close()
 	}
 	end()
 }
