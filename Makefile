@@ -24,7 +24,7 @@ UNIT = $$(go list ./... | grep -v '/internal/e2e')
 DEBUG_TAG  := ringbufdebug
 DEBUG_PKGS := ./ringbuf/... ./stream/...
 
-.PHONY: help build run test race stress fuzz bench bench-short benchcmp lint check e2e testcard clean
+.PHONY: help build run test race stress fuzz bench bench-short benchcmp lint check e2e test-link testcard clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -77,6 +77,10 @@ check: lint race ## what to run before a commit
 e2e: ## the tests with real players and servers only
 	scripts/install-test-deps
 	go test -race -v -count 1 -timeout 15m ./internal/e2e/...
+
+test-link: ## two pumps with a slow, breakable line between them only (root, network namespaces)
+	scripts/install-test-deps
+	go test -race -v -count 1 -timeout 5m ./internal/linktest/...
 
 testcard: ## make the embedded test card anew
 	scripts/make-testcard
