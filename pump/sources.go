@@ -15,6 +15,7 @@ import (
 // sourcesOf returns what is asked for a stream, in order of preference; pushFirst tells
 // that encoders come before all of them.
 func (p *Pump) sourcesOf(c config.Stream, whole *config.Config) (list []ingest.Source, pushFirst bool, err error) {
+	pushFirst = c.Type == config.TypePush
 	for i, o := range c.AllSources() {
 		switch o.Type {
 		case config.TypePush:

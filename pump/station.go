@@ -100,7 +100,12 @@ func (p *Pump) targetOf(st *station) *ingest.Target {
 	}
 }
 
+// isPushed tells whether encoders may come: the stream is theirs, or they are one of its
+// sources.
 func isPushed(c config.Stream) bool {
+	if c.Type == config.TypePush {
+		return true
+	}
 	for _, o := range c.AllSources() {
 		if o.Type == config.TypePush {
 			return true
