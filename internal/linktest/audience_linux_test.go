@@ -46,7 +46,7 @@ type verdict struct {
 // that.
 func watch(t *testing.T, in namespace, path string, viewers int, stay time.Duration) *audience {
 	t.Helper()
-	a := &audience{file: filepath.Join(t.TempDir(), "report.json")}
+	a := &audience{file: filepath.Join(scratch, fmt.Sprintf("report-%d.json", time.Now().UnixNano()))}
 	a.proc = start(t, in, "loadtest", "-quiet", "-json", a.file, "-clients", fmt.Sprint(viewers), "-ramp", "200",
 		"-duration", stay.String(), "-url", fmt.Sprintf("mmsh://127.0.0.1:%d/streams/%s", port, path))
 	return a

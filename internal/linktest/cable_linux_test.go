@@ -35,8 +35,11 @@ func lay(t *testing.T) *cable {
 		}
 	}
 	sweep(t)
-	c := &cable{near: named(os.Getpid(), "near"), far: named(os.Getpid(), "far")}
-	guard(t, c.near, c.far)
+	c := &cable{near: near, far: far}
+	t.Cleanup(func() {
+		c.near.remove(t)
+		c.far.remove(t)
+	})
 	if err := c.setUp(); err != nil {
 		missing(t, fmt.Sprintf("no namespaces with a limited cable here: %v", err))
 	}
@@ -74,15 +77,37 @@ func (c *cable) setUp() error {
 	return nil
 }
 
-// cut pulls the plug at the far end: both ends lose the carrier, whatever is sent is lost, and no connection is told.
-func (c *cable) cut(t *testing.T) { c.set(t, "down") }
+// outage is a way to interrupt the cable: no connection is told, whatever is sent is lost.
+type outage struct {
+	name      string
+	cut, mend func(*testing.T, *cable)
+}
 
-// mend puts the plug back.
-func (c *cable) mend(t *testing.T) { c.set(t, "up") }
+// unplugged takes the carrier from both ends, so the sender's system notices that nothing leaves.
+var unplugged = outage{
+	name: "unplugged",
+	cut:  func(t *testing.T, c *cable) { c.ip(t, c.far, "link", "set", device, "down") },
+	mend: func(t *testing.T, c *cable) { c.ip(t, c.far, "link", "set", device, "up") },
+}
 
-func (c *cable) set(t *testing.T, state string) {
+// swallowed is an interruption further away: frames go out as ever, to an Ethernet address nobody has. The sender
+// only learns of it by the silence, and repeats what it sent after longer and longer pauses.
+var swallowed = outage{
+	name: "swallowed",
+	cut: func(t *testing.T, c *cable) {
+		const nobody = "02:00:00:00:00:99"
+		c.ip(t, c.near, "neighbour", "replace", farAddr, "lladdr", nobody, "nud", "permanent", "dev", device)
+		c.ip(t, c.far, "neighbour", "replace", nearAddr, "lladdr", nobody, "nud", "permanent", "dev", device)
+	},
+	mend: func(t *testing.T, c *cable) {
+		c.ip(t, c.near, "neighbour", "del", farAddr, "dev", device)
+		c.ip(t, c.far, "neighbour", "del", nearAddr, "dev", device)
+	},
+}
+
+func (c *cable) ip(t *testing.T, in namespace, args ...string) {
 	t.Helper()
-	if _, err := system("ip", "-n", string(c.far), "link", "set", device, state); err != nil {
+	if _, err := system(append([]string{"ip", "-n", string(in)}, args...)...); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -7,6 +7,6 @@
 // They need Linux, root, ip and tc (iproute2); otherwise they are skipped and say so. Root with CI=true in the
 // environment has to be able to run them. `go test -short` skips them all.
 //
-// Nothing is left behind: children die with the test run, a guard process removes the namespaces whatever becomes of
-// it, and each run sweeps away what an earlier one may have left.
+// Nothing is left behind: children die with the test run, a guard process removes namespaces and files whatever
+// becomes of it, and each run sweeps away what an earlier one may have left all the same.
 package linktest

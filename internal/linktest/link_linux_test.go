@@ -96,52 +96,51 @@ func (v verdict) checkWhole(t *testing.T) {
 
 func kbits(bytes uint64, in time.Duration) float64 { return float64(bytes) * 8 / 1000 / in.Seconds() }
 
-// cutAndMend has the same viewers through both cuts: one that the connection between the pumps outlives, and one that
-// lasts until the far pump gives its connection up.
+// cutAndMend has the same viewers through all cuts: those that the connection between the pumps may outlive, and one
+// that lasts until the far pump gives its connection up.
 func (p *pair) cutAndMend(t *testing.T) {
 	a := p.invite(t, 2*time.Minute)
-	t.Run("a cut of ten seconds", func(t *testing.T) {
-		p.outage(t, func() {
-			begun := time.Now()
-			eventually(t, 15*time.Second, "ten seconds are over", func() bool { return time.Since(begun) >= 10*time.Second })
-		})
-	})
-	t.Run("a cut until the source is given up", func(t *testing.T) {
-		p.outage(t, func() {
-			took := eventually(t, 20*time.Second, "the far pump notices", func() bool { return p.below.stream(t, path).State != "live" })
-			t.Logf("the far pump noticed after %.1f s: %q", took.Seconds(), p.below.stream(t, path).State)
+	tenSeconds := func(t *testing.T) {
+		begun := time.Now()
+		eventually(t, 15*time.Second, "ten seconds are over", func() bool { return time.Since(begun) >= 10*time.Second })
+	}
+	t.Run("ten seconds "+swallowed.name, func(t *testing.T) { p.interrupt(t, swallowed, tenSeconds) })
+	t.Run("ten seconds "+unplugged.name, func(t *testing.T) { p.interrupt(t, unplugged, tenSeconds) })
+	t.Run(unplugged.name+" until the source is given up", func(t *testing.T) {
+		p.interrupt(t, unplugged, func(t *testing.T) {
+			eventually(t, 20*time.Second, "the far pump notices", func() bool { return p.below.stream(t, path).State != "live" })
 		})
 	})
 	v := a.leave(t)
-	t.Logf("%d viewers through both cuts: delivery min %.5f, %d packets missing of %d viewers, longest pause %.1f s, %d protocol errors",
+	t.Logf("%d viewers through all cuts: delivery min %.5f, %d packets missing of %d viewers, longest pause %.1f s, %d protocol errors",
 		v.Clients.AliveAtEnd, v.Delivery.Min, v.Gaps.Packets, v.Gaps.Clients, v.Stalls.Longest/1000, v.Protocol)
 	v.checkWhole(t)
 }
 
-// outage cuts the cable, mends it when until returns, and sees the viewers go on.
-func (p *pair) outage(t *testing.T, until func()) {
+// interrupt cuts the cable, mends it when until returns, and sees the viewers go on.
+func (p *pair) interrupt(t *testing.T, how outage, until func(*testing.T)) {
 	t.Helper()
 	const (
 		flowing  = 10 * time.Second // from mending to data at the viewers
 		inFlight = 20               // packets that are on their way at any time
 	)
 	base := p.behind(t)
-	p.cut(t)
+	how.cut(t, p.cable)
 	cutAt := time.Now()
-	until()
-	missed := p.behind(t) - base
+	until(t)
+	missed, length := p.behind(t)-base, time.Since(cutAt)
 	stopped := p.below.stream(t, path)
 	if stopped.Viewers != viewers {
 		t.Errorf("%d of %d viewers are left while the cable is cut", stopped.Viewers, viewers)
 	}
-	p.mend(t)
-	t.Logf("cut for %.1f s, %d packets behind", time.Since(cutAt).Seconds(), missed)
+	how.mend(t, p.cable)
 	took := eventually(t, flowing, "data flow again, to the viewers too", func() bool {
 		s := p.below.stream(t, path)
 		return s.PacketsIn > stopped.PacketsIn && s.BytesOut > stopped.BytesOut
 	})
 	lost := p.settled(t, base, inFlight)
-	t.Logf("data flow again %.1f s after mending; %d packets lost", took.Seconds(), lost)
+	t.Logf("cut for %.1f s, the source then %q and %d packets behind; data flow %.1f s after mending, %d packets lost for good",
+		length.Seconds(), stopped.State, missed, took.Seconds(), lost)
 	if s := p.below.stream(t, path); s.State != "live" || s.Viewers != viewers {
 		t.Errorf("afterwards the stream is %q with %d of %d viewers", s.State, s.Viewers, viewers)
 	}
@@ -173,7 +172,7 @@ func TestLeftoversAreSwept(t *testing.T) {
 		t.Fatal(err)
 	}
 	stale := named(gone.Process.Pid, "near")
-	guard(t, stale)
+	t.Cleanup(func() { stale.remove(t) })
 	if _, err := system("ip", "netns", "add", string(stale)); err != nil {
 		t.Fatal(err)
 	}

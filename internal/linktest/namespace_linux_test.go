@@ -31,6 +31,9 @@ func named(owner int, side string) namespace {
 	return namespace(fmt.Sprintf("%s%d-%s", prefix, owner, side))
 }
 
+// The two sides of the cable in this test run.
+var near, far = named(os.Getpid(), "near"), named(os.Getpid(), "far")
+
 // owner is the process that made the namespace; false when it is none of ours.
 func (n namespace) owner() (pid int, ours bool) {
 	rest, ours := strings.CutPrefix(string(n), prefix)
@@ -129,9 +132,7 @@ func sweep(t *testing.T) {
 		}
 		t.Logf("removing the namespace %s, whose test run is dead", n)
 		n.clear()
-		if _, err := system("ip", "netns", "del", string(n)); err != nil && n.exists() {
-			t.Errorf("removing a leftover: %v", err)
-		}
+		n.remove(t)
 	}
 }
 
@@ -148,30 +149,13 @@ func (n namespace) clear() {
 	}
 }
 
-// guard starts a process that removes the namespaces when its stdin is closed: at the end of the test, or when this
-// process dies, whatever the reason.
-func guard(t *testing.T, names ...namespace) {
+// remove takes the name away; the namespace itself goes with the last process in it.
+func (n namespace) remove(t *testing.T) {
 	t.Helper()
-	args := []string{"-c", `cat >/dev/null; for name; do ip netns del "$name"; done`, "guard"}
-	for _, n := range names {
-		args = append(args, string(n))
+	if !n.exists() {
+		return // set-up stopped before
 	}
-	cmd := exec.Command("sh", args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt from the terminal is not for the guard
-	alive, err := cmd.StdinPipe()
-	if err == nil {
-		err = cmd.Start()
+	if _, err := system("ip", "netns", "del", string(n)); err != nil {
+		t.Errorf("removing a namespace: %v", err)
 	}
-	if err != nil {
-		t.Fatalf("starting the guard: %v", err)
-	}
-	t.Cleanup(func() {
-		_ = alive.Close()
-		_ = cmd.Wait() // the status is of no interest: set-up may have stopped before there was anything to remove
-		for _, n := range names {
-			if n.exists() {
-				t.Errorf("the namespace %s is still there", n)
-			}
-		}
-	})
 }

@@ -26,7 +26,7 @@ type pump struct {
 // asked to end and has to do that with status 0.
 func startPump(t *testing.T, in namespace, streams string) *pump {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "pump.yml")
+	file := filepath.Join(scratch, string(in)+".yml")
 	text := fmt.Sprintf("port: %d\nadmin: {listen: \"127.0.0.1:%d\"}\n%s", port, adminPort, streams)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
