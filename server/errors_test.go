@@ -147,7 +147,7 @@ func TestSlowHead(t *testing.T) {
 	e := w.onAir()
 	e.send(1)
 	tape := w.watchTape(e, play(oldAgent))
-	for _, tc := range []struct {
+	cases := []struct {
 		name, first string
 		status      int
 	}{
@@ -155,9 +155,14 @@ func TestSlowHead(t *testing.T) {
 		{"MUST-R3 half a head", "GET /streams/x HTTP/1.0\r\nUser-Agent: NSP", 408},
 		{"MUST-R3 half a mark of the older protocol", "\x01\x00", 408},
 		{"MUST-R3 half a body", ask("POST /streams/x HTTP/1.0", "Content-Type: application/x-wms-logstats", "Content-Length: 10") + "12345", 0},
-	} {
-		c := w.dial()
-		c.write(tc.first)
+	}
+	var clients []*client
+	for i, tc := range cases {
+		clients = append(clients, w.dial())
+		clients[i].write(tc.first)
+	}
+	for i, tc := range cases {
+		c := clients[i]
 		r, err := c.readReply()
 		if tc.status == 0 && err != io.EOF || tc.status != 0 && (err != nil || r.status != tc.status) {
 			t.Errorf("%s: %v %d", tc.name, err, r.status)

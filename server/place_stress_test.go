@@ -37,7 +37,7 @@ func TestPlaceWhileTheStreamTurns(t *testing.T) {
 		}()
 	}
 	e := w.encoder(s)
-	for end := time.Now().Add(time.Second); time.Now().Before(end) && !t.Failed(); {
+	for end := time.Now().Add(600 * time.Millisecond); time.Now().Before(end) && !t.Failed(); {
 		e.open()
 		for variant := range 3 {
 			e.setHeader(variant)
