@@ -10,18 +10,20 @@ import (
 )
 
 // uring is an io_uring of one event loop, used for one thing: a batch of vectored
-// writes to non-blocking sockets, submitted and completed in one system call. A write
-// to a socket with O_NONBLOCK never waits, so every completion is there when
-// io_uring_enter returns; no write is ever in flight between two calls, and a batch
-// gives the same guarantees as the same writev calls one by one. It belongs to its
-// loop.
+// writes to sockets, submitted and completed in one system call. Each is a sendmsg with
+// MSG_DONTWAIT, which never waits, so every completion is there when io_uring_enter
+// returns; no write is ever in flight between two calls, and a batch gives the same
+// guarantees as the same writev calls one by one. That the socket is non-blocking is not
+// enough: since Linux 5.18 the ring itself waits until such a socket takes something,
+// and the whole loop would wait for its slowest viewer. It belongs to its loop.
 //
 // Sources: io_uring_setup(2), io_uring_enter(2), linux/io_uring.h.
 type uring struct {
 	fd      int
 	entries uint32
 	sqes    []sqe
-	mem     [3][]byte // mappings: submission ring, completion ring, entries
+	msgs    []unix.Msghdr // of the entries put, by their place in the batch
+	mem     [3][]byte     // mappings: submission ring, completion ring, entries
 
 	sqTail, sqMask *uint32
 	sqArray        []uint32
@@ -39,7 +41,7 @@ type sqe struct {
 	off      uint64
 	addr     uint64
 	length   uint32
-	rwFlags  uint32
+	msgFlags uint32
 	userData uint64
 	_        [3]uint64
 }
@@ -69,7 +71,7 @@ const (
 	sysURingSetup = 425
 	sysURingEnter = 426
 
-	uringOpWritev = 2
+	uringOpSendmsg = 9
 
 	uringSetupSubmitAll = 1 << 7 // one failed write does not stop the batch (Linux 5.18)
 	uringEnterGetEvents = 1 << 0
@@ -89,7 +91,7 @@ func newURing() (*uring, error) {
 		return nil, fmt.Errorf("io_uring_setup: %w", errno)
 	}
 	unix.CloseOnExec(int(fd))
-	u := &uring{fd: int(fd), entries: p.sqEntries}
+	u := &uring{fd: int(fd), entries: p.sqEntries, msgs: make([]unix.Msghdr, p.sqEntries)}
 	if err := u.mapRings(&p); err != nil {
 		u.close()
 		return nil, err
@@ -125,10 +127,13 @@ func (u *uring) mapRings(p *params) error {
 
 // put makes entry i of the next batch a write of iov to fd.
 func (u *uring) put(i int, fd int, iov []syscall.Iovec) {
+	m := &u.msgs[i]
+	m.Iov = (*unix.Iovec)(unsafe.Pointer(&iov[0]))
+	m.SetIovlen(len(iov))
 	tail := atomic.LoadUint32(u.sqTail)
 	u.sqes[(tail+uint32(i))&*u.sqMask] = sqe{
-		opcode: uringOpWritev, fd: int32(fd), addr: uint64(uintptr(unsafe.Pointer(&iov[0]))),
-		length: uint32(len(iov)), userData: uint64(i),
+		opcode: uringOpSendmsg, fd: int32(fd), addr: uint64(uintptr(unsafe.Pointer(m))),
+		length: 1, msgFlags: syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL, userData: uint64(i),
 	}
 }
 
