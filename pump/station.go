@@ -117,6 +117,7 @@ func isPushed(c config.Stream) bool {
 // retune applies what a reload changed in a stream that stays. The sources start anew
 // only if they must: viewers are held meanwhile. On an error the stream is as it was.
 func (p *Pump) retune(st *station, c config.Stream, whole *config.Config, anew bool) error {
+	st.stream.SetBounds(override(c.Lag.Max), override(c.Burst.Max))
 	if !anew {
 		st.cfg = c
 		st.target = p.targetOf(st)

@@ -48,8 +48,8 @@ type Options struct {
 	Metrics  *telemetry.StreamMetrics
 	OnState  func(from, to State) // called in order, must not block; may be nil
 
-	LagMax   time.Duration // how far viewers may fall behind; 0 for the server's
-	BurstMax time.Duration // how far back they may start; 0 for the server's
+	LagMax   time.Duration // as SetBounds
+	BurstMax time.Duration // as SetBounds
 }
 
 // DefaultHold is how long viewers of a lost source are held.
@@ -85,6 +85,8 @@ type Stream struct {
 	token   chan struct{} // holds one element when nobody is the producer
 	viewers atomic.Int64
 
+	lagMax, burstMax atomic.Int64 // ns, see SetBounds
+
 	mu     sync.Mutex // guards what follows, and orders state changes; never on the packet path
 	owner  *Publisher
 	hold   *time.Timer
@@ -105,6 +107,7 @@ func New(o Options) *Stream {
 	s.rate = telemetry.NewRate(5*time.Second, nil)
 	s.token <- struct{}{}
 	s.wakers.Store(new([]Waker))
+	s.SetBounds(o.LagMax, o.BurstMax)
 	return s
 }
 
@@ -138,18 +141,25 @@ func (s *Stream) State() State { return State(s.state.Load()) }
 // source was lost keeps its header until the hold runs out.
 func (s *Stream) Header() *Header { return s.header.Load() }
 
+// SetBounds says how far viewers of this stream may fall behind, and how far back they
+// may start; 0 leaves either to the server's setting.
+func (s *Stream) SetBounds(lag, burst time.Duration) {
+	s.lagMax.Store(int64(lag))
+	s.burstMax.Store(int64(burst))
+}
+
 // LagMax returns how far viewers may fall behind, given the server's setting.
 func (s *Stream) LagMax(server time.Duration) time.Duration {
-	if s.opts.LagMax > 0 {
-		return s.opts.LagMax
+	if own := s.lagMax.Load(); own > 0 {
+		return time.Duration(own)
 	}
 	return server
 }
 
 // BurstMax returns how far back viewers may start, given the server's setting.
 func (s *Stream) BurstMax(server time.Duration) time.Duration {
-	if s.opts.BurstMax > 0 {
-		return s.opts.BurstMax
+	if own := s.burstMax.Load(); own > 0 {
+		return time.Duration(own)
 	}
 	return server
 }
