@@ -75,7 +75,7 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 		return nil, err
 	}
 	if err := p.serve(cfg, doors); err != nil {
-		socks.closeAll()
+		p.giveUp()
 		return nil, err
 	}
 	p.warn(cfg)
@@ -146,15 +146,11 @@ func (p *Pump) serve(cfg *config.Config, d doors) error {
 		return err
 	}
 	p.server = srv
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, s := range cfg.Streams {
-		if err := p.addLocked(s, cfg); err != nil {
-			return err
-		}
+	if err := p.addAll(cfg); err != nil {
+		return err
 	}
-	p.publish()
 	p.exportMetrics()
+	p.log.Info("writing to viewers", slog.String("egress", srv.Egress()))
 	for _, ln := range d.public {
 		p.accept(ln, "viewers and encoders", srv.Serve)
 	}
@@ -186,6 +182,30 @@ func (p *Pump) accept(ln net.Listener, whom string, serve func(net.Listener) err
 			}
 		}
 	})
+}
+
+// addAll starts the streams of a configuration.
+func (p *Pump) addAll(cfg *config.Config) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range cfg.Streams {
+		if err := p.addLocked(s, cfg); err != nil {
+			return err
+		}
+	}
+	p.publish()
+	return nil
+}
+
+// giveUp ends a pump that could not start.
+func (p *Pump) giveUp() {
+	if p.server == nil {
+		p.sockets.closeAll()
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), discardTime)
+	defer cancel()
+	_ = p.Stop(ctx) // why it could not start is what counts
 }
 
 // addLocked starts a stream unless it is disabled. The caller holds p.mu.

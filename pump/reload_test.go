@@ -140,3 +140,25 @@ func TestReloadWithoutFile(t *testing.T) {
 		t.Errorf("%d %s, want 409", a.status, a.body)
 	}
 }
+
+// Who may push is decided anew by a reload, without touching the stream.
+func TestReloadCredentials(t *testing.T) {
+	push := func(w *world, path string) int {
+		w.Helper()
+		return w.askAt("http://"+w.Addr().String()+"/streams/"+path+"_push", "POST", "Content-Type: application/x-wms-pushsetup", "User-Agent: WMEncoder/12.0").status
+	}
+	w := newWorld(t, "streams: [{path: a, type: mmsh_push}, {path: b, type: mmsh_push}]\n")
+	if got := push(w, "a"); got != http.StatusNoContent {
+		t.Fatalf("an open stream: %d, want 204", got)
+	}
+	info := w.reload("streams: [{path: a, type: mmsh_push, publish: {user: u, password: geheim}}]\n")
+	if text := strings.Join(info.Changed, ""); !strings.Contains(text, "publish.password") || strings.Contains(text+w.log.String(), "geheim") {
+		t.Errorf("changed: %v", info.Changed)
+	}
+	if got := push(w, "a"); got != http.StatusUnauthorized {
+		t.Errorf("without password: %d, want 401", got)
+	}
+	if got := push(w, "b"); got != http.StatusNotFound {
+		t.Errorf("a removed stream: %d, want 404", got)
+	}
+}

@@ -113,6 +113,9 @@ func (p *Pump) awaitEndSignal(done <-chan struct{}) bool {
 // new program has everybody else.
 func (p *Pump) leave(ctx context.Context) error {
 	p.Drain()
+	if p.admin != nil {
+		p.admin.close() // operators ask the new program
+	}
 	limit := time.NewTimer(p.drainTimeout())
 	defer limit.Stop()
 	look := time.NewTicker(200 * time.Millisecond)

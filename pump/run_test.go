@@ -58,3 +58,12 @@ func TestInheritSocketsRefusesRubbish(t *testing.T) {
 		}
 	}
 }
+
+// A stream that cannot be made leaves nothing behind.
+func TestStartFailsClean(t *testing.T) {
+	cfg := parse(t, local+card)
+	cfg.Streams = append(cfg.Streams, cfg.Streams[0])
+	if _, err := Start(cfg, Options{}); err == nil || !strings.Contains(err.Error(), "card") {
+		t.Errorf("%v, want one that names the stream", err)
+	}
+}
