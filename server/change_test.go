@@ -35,6 +35,7 @@ func TestChangeOfHeader(t *testing.T) {
 			{"MUST-X1 old", oldAgent, false, []string{"D", "C0", "H0", "D", "D"}},
 			{"MUST-X1 old behind TLS", oldAgent, true, []string{"D", "C0", "H0", "D", "D"}},
 			{"MUST-X1 no version", "NSPlayer", false, []string{"D", "C0", "H0", "D", "D"}},
+			{"MUST-X1 VLC is let go", vlcAgent, false, []string{"D", "E0"}},
 		} {
 			t.Run(tc.name, func(t *testing.T) {
 				w := newWorld(t, plan{egress: egress})
@@ -100,6 +101,33 @@ func TestChangeReachesThoseWhoLag(t *testing.T) {
 				if len(at.ends) != want {
 					t.Errorf("%d $E, want %d", len(at.ends), want)
 				}
+			})
+		}
+	})
+}
+
+// VLC is let go at a change, before it or, when it lags, instead of jumping over it.
+func TestChangeEndsVLC(t *testing.T) {
+	eachEgress(t, func(t *testing.T, egress string) {
+		for name, settings := range map[string]Settings{"in order": {}, "skipped": {LagMax: time.Millisecond}} {
+			t.Run(name, func(t *testing.T) {
+				w := newWorld(t, plan{egress: egress, ring: roomy, settings: settings})
+				e := w.onAir()
+				e.send(1)
+				c := w.dialBuffer(4096)
+				c.ask(play(vlcAgent))
+				tape, goOn := c.pause()
+				w.unread(e)
+				e.setHeader(1)
+				e.send(25)
+				goOn()
+				if err := tape.wait(t); err != nil {
+					t.Error(err)
+				}
+				if at := tape.now(); at.changes != 0 || at.headers != 1 || len(at.ends) != 1 {
+					t.Errorf("%d changes, %d headers, %d $E", at.changes, at.headers, len(at.ends))
+				}
+				eventually(t, "it left because of the change", func() bool { return len(w.closed(ReasonChanged)) == 1 })
 			})
 		}
 	})

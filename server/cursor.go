@@ -16,6 +16,7 @@ type cursor struct {
 	pre     [2][]byte     // bytes in front of the packets: response head, header frame
 	epoch   uint32        // header epoch that the viewer has, or will have after pre
 	old     bool          // the viewer is of the second class: Change begins at AltStart
+	fixed   bool          // the viewer cannot follow a Change: it ends there
 	skipped uint64        // packets jumped over
 }
 
@@ -64,6 +65,10 @@ func (c *cursor) gather(r *ringbuf.Ring, w *window, limit int) (lapped bool) {
 	taken, lapped := r.Take(next, w.slabs[:])
 	for i, s := range w.slabs[:taken] {
 		if w.end || (w.bytes >= limit && i > 0) {
+			release(w.slabs[i:taken])
+			return false
+		}
+		if c.fixed && s.Kind == ringbuf.Change && s.Epoch != c.epoch {
 			release(w.slabs[i:taken])
 			return false
 		}

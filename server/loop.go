@@ -123,7 +123,11 @@ func (l *loop) seeOff() {
 		}
 		switch d.out {
 		case finished:
-			c.finish(l.srv.endReason())
+			why := l.srv.endReason()
+			if d.v.changed {
+				why = ReasonChanged
+			}
+			c.finish(why)
 		case stalled:
 			c.cut(ReasonStalled)
 		default:

@@ -19,6 +19,7 @@ type seat struct {
 	remote netip.AddrPort
 	agent  string
 	old    bool // of the second class: below version 9
+	fixed  bool // cannot follow a change of the header
 	plain  bool // plain ASF
 	tls    bool
 	since  time.Time
@@ -48,9 +49,14 @@ func (s *Server) newSeat(st *stream.Stream, remote netip.AddrPort, agent string,
 	}
 	return &seat{
 		id: seats.Add(1), stream: st, remote: remote, agent: agent[:min(len(agent), maxAgent)],
-		old: a.Old(), since: time.Now(), asked: stream.Monotonic(), ticket: ticket,
+		old: a.Old(), fixed: isFixed(a), since: time.Now(), asked: stream.Monotonic(), ticket: ticket,
 	}, nil
 }
+
+// isFixed tells whether a player is better off with the end of the stream than with a
+// new header: VLC, which calls itself NSPlayer 7, takes one for a packet and may then
+// hang for ever.
+func isFixed(a mmsh.Agent) bool { return a.MMSH && a.Old() && a.Major == 7 }
 
 // expectedRate is what a viewer of the stream will cost, in bit/s.
 func expectedRate(st *stream.Stream) int64 {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/panjf2000/gnet/v2"
 
+	"github.com/stream-pump/stream-pump/ringbuf"
 	"github.com/stream-pump/stream-pump/stream"
 )
 
@@ -16,6 +17,7 @@ type viewer struct {
 	index   int    // place in group.viewers
 	joining bool   // no media packet is out yet
 	last    bool   // what is owed is the end of the stream, nothing follows
+	changed bool   // that is because the header changed and it is fixed
 	waiting bool   // its last write was short: bytes are owed and the socket is full
 	retryAt int64  // ns; while waiting, not written to before
 	backoff int64  // ns; how long the next retry waits
@@ -89,7 +91,14 @@ func (v *viewer) turn(l *loop, now int64) outcome {
 // catchUp moves a viewer that is too far behind ahead, between two packets. One whose
 // way to the end of the stream has left the ring is owed nothing but that end.
 func (v *viewer) catchUp(s *stream.Stream, set *Settings) {
-	if !v.midPacket() && !v.cursor.catchUp(s, set) {
+	if v.midPacket() {
+		return
+	}
+	epoch := v.epoch
+	m, there := s.Ring().Peek(v.seq)
+	v.changed = v.fixed && there && m.Kind == ringbuf.Change && m.Epoch != epoch
+	if v.changed || !v.cursor.catchUp(s, set) || v.fixed && v.epoch != epoch {
+		v.changed = v.changed || v.epoch != epoch
 		v.pre[0], v.last = s.EndFrame(), true
 	}
 }

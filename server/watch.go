@@ -16,7 +16,7 @@ func (c *conn) watch(a answer) {
 	}
 	g := c.loop.groupOf(t.stream)
 	v := &viewer{
-		cursor: cursor{seq: seq, epoch: h.Epoch, old: t.old, pre: [2][]byte{a.head, h.Frame}},
+		cursor: cursor{seq: seq, epoch: h.Epoch, old: t.old, fixed: t.fixed, pre: [2][]byte{a.head, h.Frame}},
 		fd:     c.gc.Fd(), joining: true, asked: t.asked, conn: c.gc, group: g, seat: t,
 	}
 	_ = c.gc.SetWriteBuffer(sendBuffer(t.stream))
