@@ -149,3 +149,13 @@ func freePort(t *testing.T) int {
 	t.Fatal("no TCP port is free")
 	return 0
 }
+
+// zombie tells whether the process has ended and nobody has asked for its status yet.
+func zombie(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(rest, "Z")
+}

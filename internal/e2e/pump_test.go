@@ -199,3 +199,12 @@ func PumpPush(t *testing.T, file, url string, loop bool) *process {
 	}
 	return start(t, "stream-pump push", exec.Command(binary, args...))
 }
+
+// handedOverTo finds in a line of the log which process has taken over, 0 when it does not say so.
+func handedOverTo(text string) (pid int) {
+	var entry struct{ PID int }
+	if json.Unmarshal([]byte(text), &entry) != nil {
+		return 0
+	}
+	return entry.PID
+}

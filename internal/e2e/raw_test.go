@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,6 +23,9 @@ type rawFrame struct {
 	payload  []byte // of H and D what follows the pre-header, of C and E what follows the framing header
 	at       time.Duration
 }
+
+// errBusy says that the stream is there but not on the air.
+var errBusy = errors.New("answered 503")
 
 // rawViewer is an MMSH player that decodes nothing. It reads the framing by itself, not with the pump's own
 // parser. One goroutine uses it.
@@ -60,6 +64,9 @@ func (v *rawViewer) ask(address, path string) error {
 	v.r = bufio.NewReaderSize(v.conn, 4096)
 	if v.head, err = http.ReadResponse(v.r, nil); err != nil {
 		return err
+	}
+	if v.head.StatusCode == http.StatusServiceUnavailable {
+		return errBusy
 	}
 	if v.head.StatusCode != http.StatusOK {
 		return fmt.Errorf("answered %s", v.head.Status)

@@ -100,17 +100,36 @@ func (r Result) Settled() time.Duration {
 	return r.Video[0].at + settleTime
 }
 
-func (r Result) problems(from, atLeast time.Duration) []string {
-	var found []string
+// Forgive leaves out what VLC complained of between the two moments.
+func (r Result) Forgive(from, to time.Duration) Result {
+	if strings.HasPrefix(r.Player, "vlc") {
+		r.Complaints = slices.DeleteFunc(slices.Clone(r.Complaints), func(c line) bool { return c.at >= from && c.at < to })
+	}
+	return r
+}
+
+// CheckQuiet fails the test when the player complained after the moment.
+func (r Result) CheckQuiet(t *testing.T, from time.Duration) {
+	t.Helper()
+	for _, problem := range r.complained(from) {
+		t.Errorf("%s: %s", r.Player, problem)
+	}
+}
+
+func (r Result) complained(from time.Duration) (found []string) {
 	for _, c := range r.Complaints {
 		if len(found) == maxShown {
-			found = append(found, fmt.Sprintf("and more of %d complaints", len(r.Complaints)))
-			break
+			return append(found, fmt.Sprintf("and more of %d complaints", len(r.Complaints)))
 		}
 		if c.at >= from {
 			found = append(found, fmt.Sprintf("complained at %v: %s", c.at.Round(time.Millisecond), c.text))
 		}
 	}
+	return found
+}
+
+func (r Result) problems(from, atLeast time.Duration) []string {
+	found := r.complained(from)
 	found = append(found, r.Video.problems("picture", atLeast)...)
 	found = append(found, r.Audio.problems("sound", atLeast)...)
 	if limit := int(atLeast.Seconds()) * frameRate / 20; r.Lost > limit {
