@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -24,6 +25,12 @@ const (
 	acceptWaitMax = time.Second
 )
 
+// Bounds of those who are turned away.
+const (
+	turnAwayTime = 200 * time.Millisecond
+	turnAwayMost = 32 // at once
+)
+
 // Serve accepts viewers and encoders on a listener until it is closed or the server is.
 // Any number of listeners may be served at once. It returns nil after Shutdown.
 func (s *Server) Serve(ln net.Listener) error {
@@ -35,7 +42,10 @@ func (s *Server) ServeTLS(ln net.Listener, cfg *tls.Config) error {
 	cfg = cfg.Clone()
 	cfg.NextProtos = []string{"http/1.1"}
 	return s.accept(ln, func(c net.Conn, remote netip.AddrPort) error {
-		s.spawn(c, func(ctx context.Context) { s.serveTLS(ctx, c, remote, cfg) })
+		if !s.spawn(c, func(ctx context.Context) { s.serveTLS(ctx, c, remote, cfg) }) {
+			_ = c.Close()
+			return ErrServerClosed
+		}
 		return nil
 	})
 }
@@ -115,10 +125,7 @@ func isTemporary(err error) bool {
 func (s *Server) admit(c net.Conn, take func(net.Conn, netip.AddrPort) error) {
 	remote := addrPort(c.RemoteAddr())
 	if err := s.opts.Limits.Connect(); err != nil {
-		s.count(http.StatusServiceUnavailable)
-		_ = c.SetWriteDeadline(time.Now().Add(time.Millisecond))
-		_, _ = c.Write(s.refuse(http.StatusServiceUnavailable, "too many connections", false).head)
-		_ = c.Close()
+		s.turnAway(c)
 		return
 	}
 	if err := take(c, remote); err != nil {
@@ -127,8 +134,37 @@ func (s *Server) admit(c net.Conn, take func(net.Conn, netip.AddrPort) error) {
 	}
 }
 
-// enroll puts a connection on an event loop.
+// turnAway tells a client that there are too many. Some get the time to hear it out;
+// when many come at once the others may see a reset instead.
+func (s *Server) turnAway(c net.Conn) {
+	s.count(http.StatusServiceUnavailable)
+	_ = c.SetDeadline(time.Now().Add(turnAwayTime))
+	_, _ = c.Write(s.refuse(http.StatusServiceUnavailable, "too many connections", false).head)
+	select {
+	case s.leaving <- struct{}{}:
+	default:
+		_ = c.Close()
+		return
+	}
+	go func() {
+		if t, ok := c.(*net.TCPConn); ok && t.CloseWrite() == nil {
+			_, _ = io.CopyN(io.Discard, c, maxHead)
+		}
+		_ = c.Close()
+		<-s.leaving
+	}()
+}
+
+// enroll puts a connection on an event loop. One with an IPv6 zone is served on a
+// goroutine instead: gnet recycles the memory of the zone's name, which is not its own.
 func (s *Server) enroll(c net.Conn, remote netip.AddrPort) error {
+	if remote.Addr().Zone() != "" {
+		if !s.spawn(c, func(ctx context.Context) { s.newDoor(ctx, c, remote, false).serve() }) {
+			_ = c.Close()
+			return ErrServerClosed
+		}
+		return nil
+	}
 	_, err := s.client.EnrollContext(c, &conn{srv: s, remote: remote})
 	return err
 }

@@ -153,7 +153,11 @@ func (c *conn) handOver(a answer) {
 		c.srv.opts.Limits.Disconnect()
 		return
 	}
-	c.srv.spawn(nc, func(ctx context.Context) {
+	if !c.srv.spawn(nc, func(ctx context.Context) {
 		c.srv.newDoor(ctx, &prefixConn{Conn: nc, prefix: prefix}, c.remote, false).give(a)
-	})
+	}) {
+		a.drop()
+		_ = nc.Close()
+		c.srv.opts.Limits.Disconnect()
+	}
 }

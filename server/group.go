@@ -95,8 +95,8 @@ func (g *group) takeCommon(w *window) (plain int) {
 		w.add(s.Bytes())
 		plain++
 	}
-	if taken == len(w.slabs) {
-		g.retryAt = 1 // there is more than fits a window: another pass at once
+	if taken == len(w.slabs) || lapped {
+		g.retryAt = 1 // there is more than this window has: another pass at once
 	}
 	if lapped && taken == 0 { // the loop itself was too slow: every viewer finds its own place
 		w.end = true

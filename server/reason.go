@@ -10,14 +10,13 @@ type Reason string
 
 // The reasons.
 const (
-	ReasonLeft      Reason = "left"       // the viewer closed the connection
-	ReasonEnded     Reason = "ended"      // the stream ended
-	ReasonChanged   Reason = "changed"    // the header changed and this kind of viewer cannot follow
-	ReasonStalled   Reason = "stalled"    // took no byte for the stall timeout
-	ReasonKicked    Reason = "kicked"     // by an operator
-	ReasonDrained   Reason = "drained"    // the server stops
-	ReasonError     Reason = "error"      // the connection broke
-	ReasonMalformed Reason = "bad_packet" // a packet could not be made into plain ASF
+	ReasonLeft    Reason = "left"    // the viewer closed the connection
+	ReasonEnded   Reason = "ended"   // the stream ended
+	ReasonChanged Reason = "changed" // the header changed and this kind of viewer cannot follow
+	ReasonStalled Reason = "stalled" // took no byte for the stall timeout
+	ReasonKicked  Reason = "kicked"  // by an operator
+	ReasonDrained Reason = "drained" // the server stops
+	ReasonError   Reason = "error"   // the connection broke
 )
 
 // closedKept is how many viewers that have left are remembered.

@@ -47,6 +47,7 @@ type Server struct {
 	wg      sync.WaitGroup
 
 	accepting sync.WaitGroup
+	leaving   chan struct{} // holds one for each client that is being turned away
 
 	mu        sync.Mutex // guards what follows
 	listeners map[net.Listener]struct{}
@@ -65,7 +66,7 @@ func New(o Options) (*Server, error) {
 		o.Limits = access.NewLimits(access.Bounds{})
 	}
 	s := &Server{
-		opts: o, log: o.Log, egress: EgressWritev, sessions: newSessions(time.Now), crowds: newCrowds(), stopped: make(chan struct{}),
+		opts: o, log: o.Log, egress: EgressWritev, leaving: make(chan struct{}, turnAwayMost), sessions: newSessions(time.Now), crowds: newCrowds(), stopped: make(chan struct{}),
 		listeners: map[net.Listener]struct{}{}, hosted: map[net.Conn]struct{}{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -117,11 +118,14 @@ func (s *Server) background(f func()) {
 }
 
 // spawn serves a connection on a goroutine, and closes it and gives its place back at
-// the end.
-func (s *Server) spawn(c net.Conn, serve func(context.Context)) {
+// the end. It reports false, having done nothing, when the server is closed.
+func (s *Server) spawn(c net.Conn, serve func(context.Context)) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
 	s.hosted[c] = struct{}{}
-	s.mu.Unlock()
 	s.background(func() {
 		defer func() {
 			_ = c.Close()
@@ -130,10 +134,9 @@ func (s *Server) spawn(c net.Conn, serve func(context.Context)) {
 			delete(s.hosted, c)
 			s.mu.Unlock()
 		}()
-		if s.ctx.Err() == nil {
-			serve(s.ctx)
-		}
+		serve(s.ctx)
 	})
+	return true
 }
 
 // loopOf returns what is kept for an event loop.
@@ -234,15 +237,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // close cuts whoever is left off and stops everything.
 func (s *Server) close() error {
+	s.mu.Lock()
 	close(s.stopped)
 	s.cancel()
-	s.mu.Lock()
 	for c := range s.hosted {
 		_ = c.Close()
 	}
 	s.mu.Unlock()
+	s.wg.Wait() // nobody calls on a loop any more: gnet would write to descriptors it has closed
 	err := s.client.Stop()
-	s.wg.Wait()
 	for _, l := range s.loops {
 		l.batch.close()
 	}
@@ -261,7 +264,10 @@ func (s *Server) awaitEmpty(ctx context.Context) error {
 	for s.watching.Load() > 0 || s.lingering(ctx) {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%d viewers were cut off: %w", s.watching.Load(), ctx.Err())
+			if n := s.watching.Load(); n > 0 {
+				return fmt.Errorf("%d viewers were cut off: %w", n, ctx.Err())
+			}
+			return nil
 		case <-t.C:
 		}
 	}

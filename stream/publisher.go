@@ -139,17 +139,15 @@ func (p *Publisher) Stream() *Stream { return p.s }
 
 // SetHeader begins a header epoch with h and puts the stream on the air. For the first
 // header after an end, viewers simply begin with it; a later one reaches the viewers as
-// a Change. h.Epoch is filled in. It fails with ErrRevoked, or when h.Change does not
-// fit a slab.
+// a Change. h.Epoch is filled in. It fails with ErrRevoked, or with ErrNoMemory.
 func (p *Publisher) SetHeader(h Header) error {
 	if p.revoked.Load() {
 		return ErrRevoked
 	}
 	s := p.s
-	s.mu.Lock()
-	s.epochs++
-	h.Epoch = s.epochs
-	s.mu.Unlock()
+	if err := s.newEpoch(&h); err != nil {
+		return err
+	}
 	if s.header.Load() != nil {
 		if err := p.publishChange(&h); err != nil {
 			return err
@@ -158,6 +156,21 @@ func (p *Publisher) SetHeader(h Header) error {
 	s.header.Store(&h)
 	p.Resume()
 	s.wake()
+	return nil
+}
+
+// newEpoch numbers a header, and sets memory aside for the End that viewers will need
+// whatever the state of the pool is by then.
+func (s *Stream) newEpoch(h *Header) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.farewell == nil {
+		if s.farewell = s.opts.Pool.Get(len(s.opts.EndFrame)); s.farewell == nil {
+			return fmt.Errorf("end of the stream: %w", ErrNoMemory)
+		}
+	}
+	s.epochs++
+	h.Epoch = s.epochs
 	return nil
 }
 
@@ -286,11 +299,11 @@ func (s *Stream) holdRanOut() {
 func (s *Stream) endLocked() {
 	s.stopHold()
 	if s.header.Swap(nil) != nil { // before the End is there: nobody may join behind it with this header
-		if slab := s.opts.Pool.Get(len(s.opts.EndFrame)); slab != nil {
-			copy(slab.Bytes(), s.opts.EndFrame)
-			slab.Kind, slab.Arrived = ringbuf.End, Monotonic()
-			s.ring.Publish(slab)
-		}
+		slab := s.farewell
+		s.farewell = nil
+		copy(slab.Bytes(), s.opts.EndFrame)
+		slab.Kind, slab.Arrived = ringbuf.End, Monotonic()
+		s.ring.Publish(slab)
 	}
 	s.setState(Offline)
 	for _, w := range *s.wakers.Load() {

@@ -87,12 +87,13 @@ type Stream struct {
 
 	lagMax, burstMax atomic.Int64 // ns, see SetBounds
 
-	mu     sync.Mutex // guards what follows, and orders state changes; never on the packet path
-	owner  *Publisher
-	hold   *time.Timer
-	takers int // calls of Open that wait for the role
-	epochs uint32
-	closed bool
+	mu       sync.Mutex // guards what follows, and orders state changes; never on the packet path
+	owner    *Publisher
+	hold     *time.Timer
+	takers   int // calls of Open that wait for the role
+	epochs   uint32
+	farewell *ringbuf.Slab // set aside for the End while there is a header
+	closed   bool
 }
 
 // New returns a stream without a source, in state Offline.

@@ -309,12 +309,31 @@ func TestStreamCounts(t *testing.T) {
 func TestStreamWithoutMemory(t *testing.T) {
 	g := newStage(t, func(o *Options) { o.Pool = ringbuf.NewPool(1) })
 	p := g.open(Claim{})
+	if err := p.SetHeader(Header{Raw: []byte("A")}); !errors.Is(err, ErrNoMemory) || g.Header() != nil {
+		t.Errorf("a header without memory for the end to come: %v, header %v", err, g.Header())
+	}
+	p.Lost()
+}
+
+// Viewers must learn that the stream has ended even when the pool is at its bound by then.
+func TestStreamEndsWithoutMemory(t *testing.T) {
+	pool := ringbuf.NewPool(1 << 10)
+	g := newStage(t, func(o *Options) { o.Pool = pool })
+	p := g.open(Claim{})
 	g.header(p, "A")
+	var taken []*ringbuf.Slab
+	for s := pool.Get(1); s != nil; s = pool.Get(1) {
+		taken = append(taken, s)
+	}
 	if err := p.SetHeader(Header{Change: []byte("x")}); !errors.Is(err, ErrNoMemory) {
 		t.Errorf("a change without memory: %v", err)
 	}
-	p.End() // without an end slab, viewers still learn it from the missing header
-	if g.Header() != nil || g.State() != Offline {
-		t.Errorf("header %v, state %v", g.Header(), g.State())
+	from := g.Ring().Tail()
+	p.End()
+	if g.Header() != nil || g.State() != Offline || !g.Ring().Ended(from) {
+		t.Errorf("header %v, state %v, ended %v", g.Header(), g.State(), g.Ring().Ended(from))
+	}
+	for _, s := range taken {
+		s.Release()
 	}
 }
