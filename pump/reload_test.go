@@ -5,6 +5,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // reload applies a configuration and returns what was done.
@@ -160,5 +161,18 @@ func TestReloadCredentials(t *testing.T) {
 	}
 	if got := push(w, "b"); got != http.StatusNotFound {
 		t.Errorf("a removed stream: %d, want 404", got)
+	}
+}
+
+// Bounds of one stream differ from the pump's, and follow a reload.
+func TestStreamBounds(t *testing.T) {
+	w := newWorld(t, "streams: [{path: a, type: mmsh_push, lag: {max: 3s}}]\n")
+	a := w.registry.Lookup("a")
+	if lag, burst := a.LagMax(time.Minute), a.BurstMax(time.Minute); lag != 3*time.Second || burst != time.Minute {
+		t.Errorf("lag %v, burst %v", lag, burst)
+	}
+	w.reload("streams: [{path: a, type: mmsh_push, burst: {max: 1s}}]\n")
+	if lag, burst := a.LagMax(time.Minute), a.BurstMax(time.Minute); lag != time.Minute || burst != time.Second {
+		t.Errorf("after the reload: lag %v, burst %v", lag, burst)
 	}
 }

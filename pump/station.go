@@ -43,6 +43,7 @@ func (p *Pump) newStation(c config.Stream, whole *config.Config) (*station, erro
 			log.Info("stream state", slog.String("from", from.String()), slog.String("to", to.String()))
 		},
 	})
+	setBounds(st.stream, c)
 	sources, pushFirst, err := p.sourcesOf(c, whole)
 	if err == nil {
 		err = p.registry.Add(st.stream)
@@ -62,6 +63,18 @@ func override(d *config.Duration) time.Duration {
 		return 0
 	}
 	return d.D()
+}
+
+// setBounds tells a stream where it differs from the whole pump.
+func setBounds(s *stream.Stream, c config.Stream) {
+	var lag, burst time.Duration
+	if c.Lag.Max != nil {
+		lag = c.Lag.Max.D()
+	}
+	if c.Burst.Max != nil {
+		burst = c.Burst.Max.D()
+	}
+	s.SetBounds(lag, burst)
 }
 
 // feed starts the sources of a station, and decides who may push it.
@@ -118,6 +131,7 @@ func isPushed(c config.Stream) bool {
 // only if they must: viewers are held meanwhile. On an error the stream is as it was.
 func (p *Pump) retune(st *station, c config.Stream, whole *config.Config, anew bool) error {
 	st.stream.SetBounds(override(c.Lag.Max), override(c.Burst.Max))
+	setBounds(st.stream, c)
 	if !anew {
 		st.cfg = c
 		st.target = p.targetOf(st)

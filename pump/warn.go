@@ -24,11 +24,6 @@ func (p *Pump) warn(cfg *config.Config) {
 		p.log.Warn("the admin port can be reached from other machines, and whoever reaches it may do everything; set admin.allow",
 			slog.String("listen", cfg.Admin.Listen))
 	}
-	for _, s := range cfg.Streams {
-		if s.Enabled && (s.Lag.Max != nil || s.Burst.Max != nil) {
-			p.log.Warn("lag.max and burst.max of a stream are not in force, those of the whole pump are", slog.String("stream", s.Path))
-		}
-	}
 	if len(p.registry.All()) == 0 {
 		p.log.Warn("no stream is configured and enabled")
 	}
