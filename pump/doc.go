@@ -26,6 +26,6 @@
 //
 // # Locks
 //
-// Pump.mu orders reloads and the end; it is the outermost lock of the program and is
-// never taken on the way of a packet or a request of a viewer.
+// Pump.reloading keeps two reloads apart, Pump.mu orders reloads and the end. They are
+// the outermost locks of the program, in this order, and never taken on the way of a packet or a request of a viewer.
 package pump

@@ -46,6 +46,8 @@ type Pump struct {
 	leaving  sync.WaitGroup // removed streams that are still watched
 	gone     chan struct{}  // closed when no viewer is left for good
 
+	reloading sync.Mutex // held from reading a file until it is applied; before mu
+
 	mu       sync.Mutex // guards what follows; held during a reload and the end
 	cfg      *config.Config
 	boot     *config.Config      // what the program started with

@@ -47,6 +47,8 @@ func (p *Pump) ReloadFile() (ReloadInfo, error) {
 	if p.opts.Load == nil {
 		return ReloadInfo{}, ErrNoConfiguration
 	}
+	p.reloading.Lock() // what was read later is applied later
+	defer p.reloading.Unlock()
 	cfg, err := p.opts.Load()
 	if err != nil {
 		return ReloadInfo{}, err
