@@ -198,7 +198,7 @@ func TestReadBodyOfTheTestCard(t *testing.T) {
 }
 
 func TestReadBodyWithoutMemory(t *testing.T) {
-	pool := ringbuf.NewPool(64) // not one slab fits
+	pool := ringbuf.NewPool(400) // room for what ends the stream, not for a packet
 	s := stream.New(stream.Options{Path: "x", Pool: pool, EndFrame: mmsh.AppendEnd(nil, 0)})
 	f := NewFeed(t.Context(), FeedOptions{Stream: s, Timeline: NewTimeline()})
 	res, err := ReadBody(bytes.NewReader(pushBody(testHeader(320), packets(0, 3)...)), f, BodyOptions{Role: mmsh.Push})

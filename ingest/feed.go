@@ -84,6 +84,7 @@ type Feed struct {
 	cursor   uint64    // ring sequence where the search for duplicates goes on
 	bad      int       // bad packets in a row
 	packets  uint64    // published
+	newest   Location  // in the source's count, of the newest packet published
 	drops    map[string]*telemetry.Counter
 }
 
@@ -111,6 +112,9 @@ func (f *Feed) Live() bool { return f.pub != nil && f.header != nil && !f.pendin
 
 // Packets returns how many packets were published.
 func (f *Feed) Packets() uint64 { return f.packets }
+
+// next returns the LocationId, in the source's count, of the packet that is to come, if the source counts.
+func (f *Feed) next() (uint32, bool) { return f.newest.ID + 1, f.newest.Has }
 
 // PacketSize returns the size in bytes that the header in force gives, 0 before the first.
 func (f *Feed) PacketSize() int {

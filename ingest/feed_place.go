@@ -171,7 +171,7 @@ func (f *Feed) publish(slab *ringbuf.Slab, p *asf.Packet, at Location) error {
 		*f.t = before // the next holder of the role goes on behind what was really published
 		return fmt.Errorf("publishing: %w", err)
 	}
-	f.bad = 0
+	f.bad, f.newest = 0, at
 	if f.packets++; f.packets == 1 && f.opts.OnLive != nil {
 		f.opts.OnLive()
 	}

@@ -51,6 +51,14 @@ type Pull struct {
 	opts PullOptions
 	from *url.URL // without user and password
 	name string
+	left mark // where the last run stopped; one Run at a time
+}
+
+// mark is where a source stopped: a server that is a Stream Pump too can go on from there.
+type mark struct {
+	next uint32 // LocationId in the server's count
+	tail uint64 // of our ring: nobody has published since
+	set  bool
 }
 
 // NewPull checks the address and returns the source. Errors do not contain secrets.
@@ -153,7 +161,8 @@ func (p *Pull) visit(ctx context.Context, at *url.URL, feed *Feed) (next *url.UR
 		return nil, r.because(err)
 	}
 	r.close()
-	params := mmsh.ClientParams{Streams: streamNumbers(raw)}
+	params := mmsh.ClientParams{Streams: streamNumbers(raw), Relay: true, From: p.left.next}
+	params.HasFrom = p.left.set && p.left.tail == feed.Stream().Ring().Tail()
 	params.ClientID, params.HasClientID = mmsh.ClientIDOf(r.header)
 	return nil, p.play(ctx, at, params, feed)
 }
@@ -180,6 +189,8 @@ func (p *Pull) stream(r *reply, feed *Feed) error {
 			r.conn.patience(p.opts.Timeout)
 		}
 	}})
+	p.left.next, p.left.set = feed.next()
+	p.left.tail = feed.Stream().Ring().Tail()
 	if c := res.Counters; c.Gaps+c.Backward+c.Unknown+c.Resyncs > 0 {
 		p.opts.Log.Info("server left something out", slog.String("source", p.name), slog.Uint64("gaps", c.Gaps),
 			slog.Uint64("missing", c.Missing), slog.Uint64("backward", c.Backward), slog.Uint64("unknown", c.Unknown))

@@ -457,3 +457,32 @@ func TestLocalAddresses(t *testing.T) {
 		}
 	}
 }
+
+// A pull that comes back to a pump names the packet it wants next, unless somebody else was on the air meanwhile.
+func TestPullGoesOnWhereItStopped(t *testing.T) { // MUST-C3
+	raw := testHeader(320)
+	describe := rex + "\r\n" + string(mmsh.AppendHeader(nil, raw))
+	o := newOrigin(t, map[string]string{"/x": describe, "/x play": rex + "\r\n" + string(pullBody(raw, 100, packets(0, 3)...))})
+	r := newRig(t)
+	p := o.pull(t, "/x")
+	run := func() mmsh.Request {
+		f := r.feed(func(fo *FeedOptions) { fo.Repeats = true })
+		_ = p.Run(t.Context(), f)
+		f.Lost()
+		seen := o.requests()
+		return mmsh.Classify(http.MethodGet, seen[len(seen)-1].Header)
+	}
+	if q := run(); !q.Relay || q.HasFrom {
+		t.Errorf("the first time: relay %v, from %d (%v)", q.Relay, q.From, q.HasFrom)
+	}
+	if q := run(); !q.HasFrom || q.From != 103 {
+		t.Errorf("coming back: from %d (%v), want 103", q.From, q.HasFrom)
+	}
+	other := r.feed()
+	mustHeader(t, other, raw)
+	give(t, other, -1, packets(10, 12)...)
+	other.Lost()
+	if q := run(); q.HasFrom {
+		t.Errorf("coming back behind another source: from %d, want none", q.From)
+	}
+}

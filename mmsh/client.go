@@ -12,6 +12,16 @@ const (
 	GUIDPlain = "{c77e7400-738a-11d2-9add-0020af0a3278}"
 )
 
+// TokenRelay is a Pragma token of our own, which other servers ignore: the client is a Stream Pump that serves viewers
+// itself. It may be further behind than a player, and when it lost the connection it asks with packet-num
+// ([MS-WMSP] 3.2.5.6) for the LocationId to go on with, which a live server need not honour and players do not mean.
+const TokenRelay = "stream-pump-relay"
+
+const (
+	tokenPacketNum = "packet-num"
+	anyPacket      = 0xFFFFFFFF // packet-num of a client that does not care
+)
+
 // ClientParams is what our requests as a player depend on. Control characters in strings are dropped.
 type ClientParams struct {
 	Path        string // request target: a path, or an absolute URL towards a proxy; spaces are escaped
@@ -20,7 +30,10 @@ type ClientParams struct {
 	GUID        string // "" is GUIDPlain; random for each session by recommendation
 	ClientID    uint32
 	HasClientID bool
-	Streams     []uint8     // Play: the streams to switch on; none leaves the choice to the server
+	Streams     []uint8 // Play: the streams to switch on; none leaves the choice to the server
+	Relay       bool    // Play: we are a Stream Pump ourselves, see [TokenRelay]
+	From        uint32  // Play: LocationId to begin with, where HasFrom
+	HasFrom     bool
 	Header      [][2]string // further lines, such as Authorization
 }
 
@@ -80,6 +93,12 @@ func sessionPragmas(p ClientParams) []string {
 	var lines []string
 	if p.HasClientID {
 		lines = append(lines, "client-id="+strconv.FormatUint(uint64(p.ClientID), 10))
+	}
+	if p.Relay {
+		lines = append(lines, TokenRelay+"=1")
+	}
+	if p.HasFrom {
+		lines = append(lines, tokenPacketNum+"="+strconv.FormatUint(uint64(p.From), 10))
 	}
 	if len(p.Streams) == 0 {
 		return lines

@@ -18,7 +18,10 @@ type Request struct {
 	Chunked      bool // the client asked for chunked coding of a Play (version11-enabled is not 0)
 	Context      uint32
 	ClientLag    time.Duration // how long a stream change may be held back, at most 15 s
-	PushID       string        // push-id of the Cookie header, "" when there is none
+	Relay        bool          // the client is a Stream Pump, see TokenRelay
+	From         uint32        // LocationId that a relay wants to go on with, where HasFrom
+	HasFrom      bool
+	PushID       string // push-id of the Cookie header, "" when there is none
 }
 
 // Classify tells what a request is by its method and headers, and collects what the answer depends on. It never errs:
@@ -32,6 +35,9 @@ func Classify(method string, h http.Header) Request {
 	r.Context, _ = r.Tokens.Uint32("request-context")
 	lag, _ := r.Tokens.Uint32("client-lag")
 	r.ClientLag = time.Duration(min(lag, maxClientLagMS)) * time.Millisecond
+	r.Relay = r.Tokens.set(TokenRelay)
+	r.From, r.HasFrom = r.Tokens.Uint32(tokenPacketNum)
+	r.HasFrom = r.HasFrom && r.Relay && r.From != anyPacket
 	r.PushID = pushID(h)
 	r.Kind = r.kind(method, mediaType(h.Get("Content-Type")))
 	return r

@@ -16,6 +16,7 @@ type cursor struct {
 	pre     [2][]byte     // bytes in front of the packets: response head, header frame
 	epoch   uint32        // header epoch that the viewer has, or will have after pre
 	old     bool          // the viewer is of the second class: Change begins at AltStart
+	relay   bool          // the viewer is a pump: it may be behind as far as the ring goes
 	fixed   bool          // the viewer cannot follow a Change: it ends there
 	skipped uint64        // packets jumped over
 }

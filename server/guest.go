@@ -43,14 +43,14 @@ const (
 // host serves a guest until it leaves; the caller closes the connection.
 func (s *Server) host(ctx context.Context, conn net.Conn, a answer) {
 	t := a.watch
-	seq, h := livePlace(t.stream, t.stream.BurstMax(s.settings.Load().BurstMax))
+	seq, h := startPlace(t, s.settings.Load())
 	if h == nil {
 		a.drop()
 		_, _ = conn.Write(s.notLive(false).head)
 		return
 	}
 	g := &guest{
-		cursor: cursor{seq: seq, epoch: h.Epoch, old: t.old, pre: [2][]byte{a.head, h.Frame}},
+		cursor: cursor{seq: seq, epoch: h.Epoch, old: t.old, relay: t.relay, pre: [2][]byte{a.head, h.Frame}},
 		srv:    s, conn: conn, seat: t, packetSize: h.PacketSize,
 		wake: make(chan struct{}, 1), kicked: make(chan struct{}),
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/ringbuf"
 	"github.com/stream-pump/stream-pump/stream"
 )
@@ -40,13 +41,70 @@ func livePlace(s *stream.Stream, back time.Duration) (seq uint64, header *stream
 	return r.Tail(), s.Header()
 }
 
+// startPlace returns where a viewer starts: the live place, or where a relay that lost its
+// connection stopped, if the ring still has what follows.
+func startPlace(t *seat, set *Settings) (seq uint64, header *stream.Header) {
+	s := t.stream
+	seq, h := livePlace(s, s.BurstMax(set.BurstMax))
+	if h == nil || t.from == nil {
+		return seq, h
+	}
+	if at, ok := locate(s.Ring(), *t.from); ok {
+		if m, there := s.Ring().Peek(at); !there || m.Epoch == h.Epoch {
+			return at, h
+		}
+	}
+	return seq, h
+}
+
+// locate returns the sequence of the first packet of the current header epoch whose
+// LocationId is not before id; the tail when id is the next to come. It reports false
+// when id lies further ahead. LocationIds ascend within an epoch, modulo 2^32.
+func locate(r *ringbuf.Ring, id uint32) (uint64, bool) {
+	tail := r.Tail()
+	lo, hi := max(r.EpochStart(), r.Head()), tail
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		if at, ok := locationOf(r, mid); !ok || int32(at-id) < 0 { // not media, or just evicted
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo < tail {
+		return lo, true
+	}
+	newest, ok := locationOf(r, tail-1)
+	return tail, ok && newest+1 == id
+}
+
+// locationOf returns the LocationId of the packet with a sequence.
+func locationOf(r *ringbuf.Ring, seq uint64) (uint32, bool) {
+	var one [1]*ringbuf.Slab
+	if n, _ := r.Take(seq, one[:]); n == 0 {
+		return 0, false
+	}
+	defer one[0].Release()
+	if one[0].Kind != ringbuf.Data {
+		return 0, false
+	}
+	b := one[0].Bytes()
+	h, err := mmsh.ParseFrameHead(b)
+	if err != nil {
+		return 0, false
+	}
+	p, err := mmsh.ParsePreHeader(b[mmsh.FrameHeadSize:], h.Length)
+	return p.LocationID, err == nil
+}
+
 // late tells whether the cursor is further behind than the settings allow, or was lapped.
+// A relay may be behind as far as the ring goes: its viewers wait for every packet.
 func (c *cursor) late(s *stream.Stream, set *Settings) bool {
 	m, there := s.Ring().Peek(c.seq)
 	if !there {
 		return c.seq < s.Ring().Head() // else at the live edge
 	}
-	return s.Ring().Newest()-m.Arrived > int64(s.LagMax(set.LagMax))
+	return !c.relay && s.Ring().Newest()-m.Arrived > int64(s.LagMax(set.LagMax))
 }
 
 // catchUp moves a cursor ahead that is late. It reports false when the viewer must end

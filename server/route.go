@@ -121,6 +121,10 @@ func (s *Server) play(r *request, st *stream.Stream) answer {
 		s.sessions.release(sess)
 		return s.overLimit(r, err)
 	}
+	t.relay = r.mmsh.Relay
+	if r.mmsh.HasFrom {
+		t.from = &r.mmsh.From
+	}
 	t.session, t.sessions, t.client, t.tls = sess, s.sessions, sess.id, r.tls
 	p := s.params(r, sess.id)
 	p.Reset = reset

@@ -18,9 +18,11 @@ type seat struct {
 	client uint32 // client-id, 0 for none
 	remote netip.AddrPort
 	agent  string
-	old    bool // of the second class: below version 9
-	fixed  bool // cannot follow a change of the header
-	plain  bool // plain ASF
+	old    bool    // of the second class: below version 9
+	fixed  bool    // cannot follow a change of the header
+	relay  bool    // another pump
+	from   *uint32 // LocationId that a relay goes on with, nil for none
+	plain  bool    // plain ASF
 	tls    bool
 	since  time.Time
 	asked  int64 // ns, when the request was whole

@@ -8,7 +8,7 @@ import (
 // watch makes the connection a viewer and gives it what there is at once.
 func (c *conn) watch(a answer) {
 	t := a.watch
-	seq, h := livePlace(t.stream, t.stream.BurstMax(c.srv.settings.Load().BurstMax))
+	seq, h := startPlace(t, c.srv.settings.Load())
 	if h == nil { // it ended since the request was looked at
 		a.drop()
 		c.give(c.srv.notLive(false))
@@ -16,7 +16,7 @@ func (c *conn) watch(a answer) {
 	}
 	g := c.loop.groupOf(t.stream)
 	v := &viewer{
-		cursor: cursor{seq: seq, epoch: h.Epoch, old: t.old, fixed: t.fixed, pre: [2][]byte{a.head, h.Frame}},
+		cursor: cursor{seq: seq, epoch: h.Epoch, old: t.old, relay: t.relay, fixed: t.fixed, pre: [2][]byte{a.head, h.Frame}},
 		fd:     c.gc.Fd(), joining: true, asked: t.asked, conn: c.gc, group: g, seat: t,
 	}
 	_ = c.gc.SetWriteBuffer(sendBuffer(t.stream))
