@@ -39,11 +39,11 @@ const capturedSize = 8223
 func capturedPackets(t *testing.T, n int) (packets [][]byte) {
 	t.Helper()
 	for i := range n {
-		ms := uint32(100 * i)
+		ms := uint32(50 * i)
 		p, err := asf.AppendPacket(nil, asf.PacketSpec{
-			SendTime: ms, Duration: 100, Size: capturedSize, Multiple: true, LengthWidth: 0, PaddingWidth: 2,
+			SendTime: ms, Duration: 50, Size: capturedSize, Multiple: true, LengthWidth: 0, PaddingWidth: 2,
 			Payloads: []asf.PayloadSpec{
-				{Stream: 2, Key: i%10 == 0, Object: uint32(i), ObjectSize: 3000, PresTime: ms + 3000, Data: bytes.Repeat([]byte{byte(i)}, 3000),
+				{Stream: 2, Key: i%10 == 0, Object: uint32(i), ObjectSize: 3000, PresTime: ms + 3000, Data: bytes.Repeat([]byte{byte(i), byte(i >> 8)}, 1500),
 					Extension: []byte{1, 1, 0, 0}},
 				{Stream: 1, Key: true, Object: uint32(i), ObjectSize: 2000, PresTime: ms + 3000, Data: bytes.Repeat([]byte{^byte(i)}, 2000)},
 			},
@@ -66,7 +66,8 @@ func framed(kind byte, preHeader, payload []byte) []byte {
 func TestCapturedHeader(t *testing.T) {
 	pushed, pushedASF := fixture(t, "ee4-push-header-framed.bin"), fixture(t, "ee4-push-header-asf.bin")
 	pulled, pulledASF := fixture(t, "ee4-pull-header-framed.bin"), fixture(t, "ee4-pull-header-asf.bin")
-	const packets = 40
+	const packets = 600 // 30 seconds, more than the test takes
+	const enough = 20
 	content := capturedPackets(t, packets)
 	t.Parallel()
 
@@ -101,7 +102,6 @@ streams:
 	}
 	for _, tt := range tests {
 		t.Run(tt.path, func(t *testing.T) {
-			t.Parallel()
 			if tt.encoder != nil {
 				sent := make(chan error, 1)
 				go func() {
@@ -117,8 +117,8 @@ streams:
 				}()
 			}
 			pump.WaitState(t, tt.path, "live", 10*time.Second)
-			frames := watchRaw(t, pump.Port, tt.path, false, 20*time.Second, func(f []rawFrame) bool { return len(f) > packets/2 })
-			if len(frames) <= packets/2 {
+			frames := watchRaw(t, pump.Port, tt.path, false, 20*time.Second, func(f []rawFrame) bool { return len(f) > enough })
+			if len(frames) <= enough {
 				return
 			}
 			if frames[0].kind != 'H' || !bytes.Equal(frames[0].payload, tt.want) {

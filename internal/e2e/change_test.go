@@ -42,7 +42,7 @@ func TestHeaderChange(t *testing.T) {
 	w := <-watched
 	switch {
 	case w.err == nil:
-		w.CheckAfter(t, changed+seamTime, 3*time.Second)
+		w.CheckAfter(t, changed+8*time.Second, 3*time.Second)
 	case vlc.ended(5 * time.Second):
 		t.Logf("VLC ended by itself; its last picture came %v after the change", (w.Video[len(w.Video)-1].at - changed).Round(time.Millisecond))
 		if vlc.err != nil {

@@ -29,6 +29,7 @@ type process struct {
 	began time.Time
 	done  chan struct{} // closed when the process has ended and its stderr is read
 	err   error         // of Wait; read it after done
+	took  time.Duration // from start to end; read it after done
 
 	mu    sync.Mutex
 	lines []line
@@ -75,6 +76,7 @@ func (p *process) watch(stderr io.Reader) {
 	}
 	_, _ = io.Copy(io.Discard, stderr)
 	p.err = p.cmd.Wait()
+	p.took = time.Since(p.began)
 }
 
 // kill ends the whole group and waits for it. It does nothing when the process has ended and was reaped.

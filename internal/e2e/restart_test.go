@@ -10,12 +10,12 @@ import (
 
 const (
 	// longWatch is how long players play when something happens to the stream.
-	longWatch = 22 * time.Second
+	longWatch = 24 * time.Second
 	// onTheAir is how much of a stream there has to be before something happens.
 	onTheAir = 4 * time.Second
 	// seamTime is how long VLC may take to show what it has in its buffers. Where a source was cut off in the middle of
 	// a picture VLC decodes the part that came, and says what is wrong with it; FFmpeg drops it.
-	seamTime = 8 * time.Second
+	seamTime = 12 * time.Second
 )
 
 // waitPackets waits until so many packets more have come in.
@@ -96,8 +96,11 @@ func TestEncoderKilled(t *testing.T) {
 	killed := time.Since(began)
 	for _, player := range []func() Result{ffmpeg, vlc} {
 		r := player().Forgive(first, killed+seamTime)
-		r.CheckFrom(t, r.Settled(), longWatch-2*time.Second)
 		r.CheckAfter(t, killed, 3*time.Second)
+		r.CheckQuiet(t, r.Settled())
+		if strings.HasPrefix(r.Player, "ffmpeg") { // VLC may stop and fill its buffers again
+			r.CheckFrom(t, r.Settled(), longWatch-2*time.Second)
+		}
 	}
 	checkUnbroken(t, end())
 }
@@ -170,8 +173,11 @@ streams:
 	t.Logf("fallback after %v, back after %v", fallback.Round(time.Millisecond), back.Round(time.Millisecond))
 	for _, player := range []func() Result{ffmpeg, vlc} {
 		r := player().Forgive(lost, back+seamTime)
-		r.CheckFrom(t, r.Settled(), long-3*time.Second)
 		r.CheckAfter(t, back, 3*time.Second)
+		r.CheckQuiet(t, r.Settled())
+		if strings.HasPrefix(r.Player, "ffmpeg") {
+			r.CheckFrom(t, r.Settled(), long-3*time.Second)
+		}
 	}
 	checkUnbroken(t, end())
 }
