@@ -239,6 +239,8 @@ func (s *Supervisor) start(ctx context.Context, i int, trial bool) *attempt {
 		feed.Lost()
 		a.endedAt = time.Now()
 		switch {
+		case ctx.Err() != nil: // it was told to stop, or to make way
+			log.Info("source left", slog.Uint64("packets", feed.Packets()))
 		case isLive(a):
 			log.Warn("source lost", slog.Any("reason", a.err), slog.Uint64("packets", feed.Packets()))
 		case !trial:

@@ -157,7 +157,7 @@ func (p *Pump) applyStreams(cfg *config.Config, d config.Difference, info *Reloa
 }
 
 // fixedKeys are what a stream is made with and keeps until it is removed.
-var fixedKeys = []string{"path", "name", "hold"}
+var fixedKeys = []string{"path", "name"}
 
 // describeChange tells what was done about a stream, and what a running stream cannot
 // take over.

@@ -26,24 +26,18 @@ type station struct {
 
 // newStation makes the stream and starts its sources.
 func (p *Pump) newStation(c config.Stream, whole *config.Config) (*station, error) {
-	hold := whole.Hold
-	if c.Hold != nil {
-		hold = *c.Hold
-	}
 	log := p.log.With(slog.String("stream", c.Path))
 	st := &station{cfg: c, timeline: ingest.NewTimeline(), stop: func() {}}
 	st.stream = stream.New(stream.Options{
-		Path: c.Path, Name: c.Name, Type: c.Type, Hold: hold.D(),
+		Path: c.Path, Name: c.Name, Type: c.Type,
 		Ring: ringOf(whole), Pool: p.pool,
 		EndFrame: mmsh.AppendEnd(nil, mmsh.ReasonEnd),
 		Metrics:  p.metrics.Stream(c.Path),
-		LagMax:   override(c.Lag.Max),
-		BurstMax: override(c.Burst.Max),
 		OnState: func(from, to stream.State) {
 			log.Info("stream state", slog.String("from", from.String()), slog.String("to", to.String()))
 		},
 	})
-	setBounds(st.stream, c)
+	setBounds(st.stream, c, whole)
 	sources, pushFirst, err := p.sourcesOf(c, whole)
 	if err == nil {
 		err = p.registry.Add(st.stream)
@@ -65,16 +59,15 @@ func override(d *config.Duration) time.Duration {
 	return d.D()
 }
 
-// setBounds tells a stream where it differs from the whole pump.
-func setBounds(s *stream.Stream, c config.Stream) {
-	var lag, burst time.Duration
-	if c.Lag.Max != nil {
-		lag = c.Lag.Max.D()
+// setBounds tells a stream where it differs from the whole pump, and how long its
+// viewers wait for a lost source.
+func setBounds(s *stream.Stream, c config.Stream, whole *config.Config) {
+	s.SetBounds(override(c.Lag.Max), override(c.Burst.Max))
+	hold := whole.Hold
+	if c.Hold != nil {
+		hold = *c.Hold
 	}
-	if c.Burst.Max != nil {
-		burst = c.Burst.Max.D()
-	}
-	s.SetBounds(lag, burst)
+	s.SetHold(hold.D())
 }
 
 // feed starts the sources of a station, and decides who may push it.
@@ -130,8 +123,7 @@ func isPushed(c config.Stream) bool {
 // retune applies what a reload changed in a stream that stays. The sources start anew
 // only if they must: viewers are held meanwhile. On an error the stream is as it was.
 func (p *Pump) retune(st *station, c config.Stream, whole *config.Config, anew bool) error {
-	st.stream.SetBounds(override(c.Lag.Max), override(c.Burst.Max))
-	setBounds(st.stream, c)
+	setBounds(st.stream, c, whole)
 	if !anew {
 		st.cfg = c
 		st.target = p.targetOf(st)

@@ -62,13 +62,11 @@ func isFixed(a mmsh.Agent) bool { return a.MMSH && a.Major == 7 && a.Minor == 10
 
 // expectedRate is what a viewer of the stream will cost, in bit/s.
 func expectedRate(st *stream.Stream) int64 {
-	if r := int64(st.Bitrate()); r > 0 {
-		return r
-	}
+	measured := int64(st.Bitrate()) // little at first, and right in the end
 	if h := st.Header(); h != nil {
-		return h.Bitrate
+		return max(measured, h.Bitrate)
 	}
-	return 0
+	return measured
 }
 
 // enter notes that the viewer is there.

@@ -268,7 +268,7 @@ func (p *Publisher) giveBack(ended bool) {
 func (s *Stream) startHold() {
 	s.setState(Connecting)
 	s.stopHold()
-	s.hold = time.AfterFunc(s.opts.Hold, s.holdRanOut)
+	s.hold = time.AfterFunc(time.Duration(s.holdFor.Load()), s.holdRanOut)
 }
 
 // stopHold is called with s.mu held.
@@ -291,7 +291,7 @@ func (s *Stream) holdRanOut() {
 		s.endLocked()
 		s.token <- struct{}{}
 	default: // a source is connecting: give it another turn
-		s.hold = time.AfterFunc(s.opts.Hold, s.holdRanOut)
+		s.hold = time.AfterFunc(time.Duration(s.holdFor.Load()), s.holdRanOut)
 	}
 }
 

@@ -38,18 +38,15 @@ func (s State) Delivering() bool { return s == Live || s == Fallback }
 
 // Options describe a stream. Path and Pool are required.
 type Options struct {
-	Path     string // as configured; viewers' paths match without case
-	Name     string // for people
-	Type     string // source type, for people
-	Hold     time.Duration
+	Path     string        // as configured; viewers' paths match without case
+	Name     string        // for people
+	Type     string        // source type, for people
+	Hold     time.Duration // viewers of a lost source are held; 0 for DefaultHold
 	Ring     ringbuf.Limits
 	Pool     *ringbuf.Pool
 	EndFrame []byte // what a viewer gets when the stream ends
 	Metrics  *telemetry.StreamMetrics
 	OnState  func(from, to State) // called in order, must not block; may be nil
-
-	LagMax   time.Duration // as SetBounds
-	BurstMax time.Duration // as SetBounds
 }
 
 // DefaultHold is how long viewers of a lost source are held.
@@ -86,6 +83,7 @@ type Stream struct {
 	viewers atomic.Int64
 
 	lagMax, burstMax atomic.Int64 // ns, see SetBounds
+	holdFor          atomic.Int64 // ns
 
 	mu       sync.Mutex // guards what follows, and orders state changes; never on the packet path
 	owner    *Publisher
@@ -98,9 +96,6 @@ type Stream struct {
 
 // New returns a stream without a source, in state Offline.
 func New(o Options) *Stream {
-	if o.Hold <= 0 {
-		o.Hold = DefaultHold
-	}
 	if o.Metrics == nil {
 		o.Metrics = telemetry.NewMetrics().Stream(o.Path)
 	}
@@ -108,7 +103,10 @@ func New(o Options) *Stream {
 	s.rate = telemetry.NewRate(5*time.Second, nil)
 	s.token <- struct{}{}
 	s.wakers.Store(new([]Waker))
-	s.SetBounds(o.LagMax, o.BurstMax)
+	s.SetHold(DefaultHold)
+	if o.Hold > 0 {
+		s.SetHold(o.Hold)
+	}
 	return s
 }
 
@@ -141,6 +139,10 @@ func (s *Stream) State() State { return State(s.state.Load()) }
 // Header returns the current header epoch, or nil while there is none. A stream whose
 // source was lost keeps its header until the hold runs out.
 func (s *Stream) Header() *Header { return s.header.Load() }
+
+// SetHold says how long viewers of a lost source are held, from the next loss on; 0 lets
+// them go at once.
+func (s *Stream) SetHold(d time.Duration) { s.holdFor.Store(int64(d)) }
 
 // SetBounds says how far viewers of this stream may fall behind, and how far back they
 // may start; 0 leaves either to the server's setting.
