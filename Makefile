@@ -15,6 +15,8 @@ STRESS_COUNT ?= 20
 BENCH        ?= .
 BENCHTIME    ?= 1s
 BENCHCOUNT   ?= 6
+PEERS_ROUNDS ?= 1
+PEERS_FLAGS  ?=
 BASELINE     ?= bench/baseline.txt
 
 # The tests with real players keep time: nothing else may run beside them.
@@ -24,7 +26,7 @@ UNIT = $$(go list ./... | grep -v '/internal/e2e')
 DEBUG_TAG  := ringbufdebug
 DEBUG_PKGS := ./ringbuf/... ./stream/...
 
-.PHONY: help build run test race stress fuzz bench bench-short benchcmp lint check e2e test-link testcard clean
+.PHONY: help build run test race stress fuzz bench bench-short bench-peers benchcmp lint check e2e test-link testcard clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -62,6 +64,10 @@ bench-short: ## each benchmark briefly, table in bench/out/short-table.txt
 	@mkdir -p bench/out
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime 200ms -count 1 -timeout 10m ./bench/... | tee bench/out/short.txt
 	go tool benchstat bench/out/short.txt | tee bench/out/short-table.txt
+
+bench-peers: ## the pump beside VLC, Icecast and nginx-rtmp (installs them when root), PEERS_ROUNDS times, into bench/out/peers.md
+	scripts/install-bench-peers
+	go run ./bench/peers -rounds $(PEERS_ROUNDS) $(PEERS_FLAGS)
 
 benchcmp: bench ## the benchmarks against the committed baseline
 	go tool benchstat $(BASELINE) bench/out/bench.txt | tee bench/out/compare.txt
