@@ -161,3 +161,16 @@ func TestViewerMemory(t *testing.T) {
 		t.Errorf("a viewer costs %.0f bytes of Go memory, want at most %d", got, most)
 	}
 }
+
+// BenchmarkJoin is one viewer from connect to its first key frame written, one at a time.
+func BenchmarkJoin(b *testing.B) {
+	r := newRig(b, server.EgressWritev)
+	joined := r.stream.Metrics().Join
+	b.ReportAllocs()
+	for b.Loop() {
+		want := joined.Count() + 1
+		c := r.audience.dial(b, r.address)
+		waitFor(b, "the viewer to join", func() bool { return joined.Count() >= want })
+		_ = c.Close()
+	}
+}

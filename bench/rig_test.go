@@ -136,7 +136,7 @@ func waitFor(tb testing.TB, what string, ok func() bool) {
 		if time.Now().After(deadline) {
 			tb.Fatalf("waited 20 s for %s", what)
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(50 * time.Microsecond)
 	}
 }
 
@@ -163,11 +163,16 @@ func newAudience(tb testing.TB) *audience {
 
 func (a *audience) join(tb testing.TB, address string) {
 	tb.Helper()
+	a.conns = append(a.conns, a.dial(tb, address))
+}
+
+// dial connects a viewer whose bytes are read; the caller closes it.
+func (a *audience) dial(tb testing.TB, address string) net.Conn {
+	tb.Helper()
 	c, err := net.Dial("tcp", address)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	a.conns = append(a.conns, c)
 	request := mmsh.AppendPlayRequest(nil, mmsh.ClientParams{Path: "/streams/bench", Host: address, Streams: []uint8{1}})
 	if _, err := c.Write(request); err != nil {
 		tb.Fatal(err)
@@ -182,6 +187,7 @@ func (a *audience) join(tb testing.TB, address string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return c
 }
 
 func (a *audience) read() {
