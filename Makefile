@@ -18,6 +18,7 @@ BENCHCOUNT   ?= 6
 PEERS_ROUNDS ?= 1
 PEERS_FLAGS  ?=
 BASELINE     ?= bench/baseline.txt
+BENCHES      := ./bench ./ringbuf ./asf ./mmsh ./ingest
 
 # The tests with real players keep time: nothing else may run beside them.
 UNIT = $$(go list ./... | grep -v '/internal/e2e')
@@ -26,7 +27,7 @@ UNIT = $$(go list ./... | grep -v '/internal/e2e')
 DEBUG_TAG  := ringbufdebug
 DEBUG_PKGS := ./ringbuf/... ./stream/...
 
-.PHONY: help build run test race stress fuzz bench bench-short bench-peers benchcmp lint check e2e test-link testcard clean
+.PHONY: help build run test race stress fuzz bench bench-short bench-micro bench-peers benchcmp lint check e2e test-link testcard clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -56,21 +57,25 @@ stress: ## the stress tests, STRESS_COUNT times each, as they are built and with
 fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
 
-bench: ## the benchmarks, BENCHCOUNT times, into bench/out/bench.txt
-	@mkdir -p bench/out
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(BENCHCOUNT) -timeout 60m ./bench/... | tee bench/out/bench.txt
+bench: ## what a viewer costs: a bare writev loop and the pump in turn, one table (half an hour), into bench/out/fanout.md
+	go run ./bench/fanout
 
-bench-short: ## each benchmark briefly, table in bench/out/short-table.txt
+bench-short: ## a short form of it, and each small benchmark briefly, with tables in bench/out
 	@mkdir -p bench/out
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime 200ms -count 1 -timeout 10m ./bench/... | tee bench/out/short.txt
+	go run ./bench/fanout -short
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime 200ms -count 1 -timeout 10m $(BENCHES) | tee bench/out/short.txt
 	go tool benchstat bench/out/short.txt | tee bench/out/short-table.txt
+
+bench-micro: ## the small benchmarks, BENCHCOUNT times, into bench/out/micro.txt
+	@mkdir -p bench/out
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(BENCHCOUNT) -timeout 60m $(BENCHES) | tee bench/out/micro.txt
 
 bench-peers: ## the pump beside VLC, Icecast and nginx-rtmp (installs them when root), PEERS_ROUNDS times, into bench/out/peers.md
 	scripts/install-bench-peers
 	go run ./bench/peers -rounds $(PEERS_ROUNDS) $(PEERS_FLAGS)
 
-benchcmp: bench ## the benchmarks against the committed baseline
-	go tool benchstat $(BASELINE) bench/out/bench.txt | tee bench/out/compare.txt
+benchcmp: bench-micro ## the small benchmarks against the committed baseline
+	go tool benchstat $(BASELINE) bench/out/micro.txt | tee bench/out/compare.txt
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l .); [[ -z $$unformatted ]] || { echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; }

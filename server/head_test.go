@@ -118,9 +118,9 @@ func TestInterval(t *testing.T) {
 	set := Settings{PulseMin: 10 * time.Millisecond, PulseMax: 200 * time.Millisecond}
 	for _, tc := range []struct{ took, want time.Duration }{
 		{0, 10 * time.Millisecond},
-		{400 * time.Microsecond, 10 * time.Millisecond},
-		{time.Millisecond, 24 * time.Millisecond},
-		{3 * time.Millisecond, 104 * time.Millisecond},
+		{time.Millisecond, 10 * time.Millisecond},
+		{1200 * time.Microsecond, 20 * time.Millisecond},
+		{2 * time.Millisecond, 100 * time.Millisecond},
 		{time.Second, 200 * time.Millisecond},
 	} {
 		if got := interval(tc.took, &set); got != tc.want {

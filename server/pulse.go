@@ -81,8 +81,8 @@ func (p *pulse) run(ctx context.Context, settings func() *Settings, do func() (p
 // Shape of the pulse: a pass may take 1/passShare of it, beyond a pass of passFree,
 // which a small audience stays under and which costs it no latency.
 const (
-	passShare = 40
-	passFree  = 400 * time.Microsecond
+	passShare = 100
+	passFree  = time.Millisecond
 )
 
 // interval returns the time from one pass to the next, for passes that take took.
