@@ -117,12 +117,11 @@ func (f *floor) push(c net.Conn, br *bufio.Reader, req *http.Request) {
 			return
 		}
 	}
-	if err := f.receive(br); err != nil {
-		fmt.Fprintln(os.Stderr, "push:", err)
-	}
+	fmt.Fprintln(os.Stderr, "push over:", f.receive(br))
 	_ = c.Close()
 }
 
+// receive takes the stream in until it ends, and returns how it did.
 func (f *floor) receive(br *bufio.Reader) error {
 	d := mmsh.NewDecoder(mmsh.PushFraming, mmsh.Push)
 	var h *asf.Header
