@@ -6,5 +6,11 @@
 // plays it as the ordinary user that scripts/install-test-deps makes.
 //
 // Where FFmpeg or VLC is missing the tests are skipped and say so; with CI=true in the environment they
-// fail instead. `go test -short` skips them all.
+// fail instead. `go test -short` skips them all. mpv and MPlayer take part where they are installed. The test
+// of captured headers wants STREAM_PUMP_FIXTURES to name their folder, because they are not in the repository.
+//
+// What a player decodes is judged from its first picture on, by media time against the clock; what it says of
+// the pictures in front of its first key frame is overlooked, for packets are reflected as they are, and a packet
+// in which a key frame begins may hold the end of what came before. What went over the wire is judged by viewers
+// that take packets apart by themselves.
 package e2e
