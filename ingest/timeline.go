@@ -16,7 +16,7 @@ type Timeline struct {
 	delta uint32 // ms, added to the source's times, modulo 2^32
 	clock int64  // ms, send time of the newest packet, never wrapping
 	last  uint16 // ms, duration the newest packet announces
-	mean  uint32 // 1/16 ms, average distance of send times
+	mean  int32  // 1/16 ms, average distance of send times
 	seen  int    // distances averaged so far, at most meanAfter
 }
 
@@ -32,11 +32,11 @@ const (
 func (t *Timeline) step() uint32 {
 	switch {
 	case t.seen >= meanAfter:
-		return max(t.mean/16, 1)
+		return uint32(max(t.mean/16, 1))
 	case t.last > 0 && t.last <= longestStep:
 		return uint32(t.last)
 	}
-	return max(t.mean/16, 1)
+	return uint32(max(t.mean/16, 1))
 }
 
 // advance notes a packet published at send (ms).
@@ -59,8 +59,6 @@ func (t *Timeline) average(ahead int32) {
 	}
 	if t.seen < meanAfter {
 		t.seen++
-		t.mean += (uint32(ahead)*16 - t.mean) / uint32(t.seen)
-		return
 	}
-	t.mean += uint32(ahead) - t.mean/16
+	t.mean += (ahead*16 - t.mean) / int32(t.seen)
 }
