@@ -47,7 +47,7 @@ func startFFmpeg(t *testing.T, url string, d time.Duration, inputOptions ...stri
 		if d > 0 {
 			args = append(args, "-t", strconv.FormatFloat(d.Seconds(), 'f', 3, 64))
 		}
-		args = append(args, "-f", "framecrc", "-flush_packets", "1", fmt.Sprintf("pipe:%d", 3+i))
+		args = append(args, "-fps_mode", "passthrough", "-f", "framecrc", "-flush_packets", "1", fmt.Sprintf("pipe:%d", 3+i))
 	}
 	cmd := exec.Command("ffmpeg", args...)
 
