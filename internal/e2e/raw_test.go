@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,8 +39,16 @@ type rawViewer struct {
 
 // joinRaw plays the stream at 127.0.0.1:port. secure is for MMSH over TLS, with whatever certificate.
 func joinRaw(port int, path string, secure bool) (*rawViewer, error) {
+	return joinRawBy(&net.Dialer{}, port, path, secure)
+}
+
+// narrow makes connections that hold next to nothing of what their owner does not read.
+var narrow = &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096) })
+}}
+
+func joinRawBy(dialer *net.Dialer, port int, path string, secure bool) (*rawViewer, error) {
 	v := &rawViewer{began: time.Now()}
-	dialer := net.Dialer{Timeout: 10 * time.Second}
 	var err error
 	address := fmt.Sprintf("127.0.0.1:%d", port)
 	if v.conn, err = dialer.Dial("tcp", address); err != nil {
