@@ -81,6 +81,7 @@ type Feed struct {
 	rejoined bool // the packet at hand is the first after an interruption
 	gate     gate
 	caught   time.Time // since when the source repeats itself; zero when it does not
+	caughtAt uint32    // ms, send time of the first packet it repeated
 	cursor   uint64    // ring sequence where the search for duplicates goes on
 	bad      int       // bad packets in a row
 	packets  uint64    // published

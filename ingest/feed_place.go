@@ -18,7 +18,8 @@ const (
 	wrapRestart  = 1000    // ms; where times begin then: nothing in a packet is that much before its send time
 	longestWait  = 15_000  // ms of a source's time without a key frame after which a viewer gets what there is
 	longestBurst = 5 * time.Second
-	longestSkip  = 20_000 // packets, the same
+	shortBurst   = time.Second // not judged by its pace
+	longestSkip  = 20_000      // packets, the same
 	wrapFrom     = 1<<32 - wrapMargin
 	headBytes    = mmsh.DataHeadSize
 	locationAt   = mmsh.FrameHeadSize
@@ -71,7 +72,7 @@ func (f *Feed) place(slab *ringbuf.Slab, p *asf.Packet, at Location) error {
 func (f *Feed) rejoin(slab *ringbuf.Slab, p *asf.Packet, at Location) (done bool, err error) {
 	if ahead := f.ahead(at); at.Has && f.t.located {
 		switch {
-		case ahead <= 0 && f.opts.Repeats && f.known(slab, at) && f.burst():
+		case ahead <= 0 && f.opts.Repeats && f.known(slab, at) && f.burst(p):
 			f.drop(slab, dropDuplicate)
 			f.mode = catching
 			return true, nil
@@ -90,13 +91,15 @@ func (f *Feed) rejoin(slab *ringbuf.Slab, p *asf.Packet, at Location) (done bool
 	return false, nil
 }
 
-// burst tells whether a source has not been repeating itself for too long: a server does so in a burst, when it is
-// asked again, but one that has begun its programme anew does so in real time, and viewers would wait for it.
-func (f *Feed) burst() bool {
+// burst tells whether a source that repeats itself does so in a burst, as a server does that is asked again: more media
+// than time goes by. One that has begun its programme anew repeats itself in real time, and viewers would wait for it.
+func (f *Feed) burst(p *asf.Packet) bool {
 	if f.caught.IsZero() {
-		f.caught = time.Now()
+		f.caught, f.caughtAt = time.Now(), p.SendTime
 	}
-	return time.Since(f.caught) < longestBurst
+	elapsed := time.Since(f.caught)
+	media := time.Duration(asf.TimeDiff(p.SendTime, f.caughtAt)) * time.Millisecond
+	return elapsed < shortBurst || elapsed < longestBurst && media >= 2*elapsed
 }
 
 // ahead is how far a source's number is ahead of the newest packet's; 1 for the next packet.

@@ -194,7 +194,7 @@ func TestFeedSourceBeginsItsProgrammeAnew(t *testing.T) {
 	for name, c := range map[string]struct {
 		repeats bool
 		want    int
-	}{"an encoder": {false, 400}, "a server": {true, 400 - 125}} {
+	}{"an encoder": {false, 400}, "a server": {true, 400 - 25}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t)
