@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,8 +15,7 @@ import (
 // every call.
 type bell struct {
 	loop *loop
-	rope int // descriptor of our end
-	rung chan pass
+	rope *os.File // our end; any goroutine may write, also while it is being closed
 }
 
 // hangBell makes a pair and enrolls one end; the loop is the one that gnet chooses,
@@ -25,53 +25,38 @@ func (s *Server) hangBell() error {
 	if err != nil {
 		return fmt.Errorf("making a socket pair: %w", err)
 	}
+	b := &bell{rope: os.NewFile(uintptr(fds[1]), "bell rope")}
 	f := os.NewFile(uintptr(fds[0]), "bell")
 	defer f.Close() // FileConn has a duplicate of its own
 	c, err := net.FileConn(f)
-	if err != nil {
-		_ = unix.Close(fds[1])
-		return fmt.Errorf("making a connection of a socket pair: %w", err)
+	if err == nil {
+		_, err = s.client.EnrollContext(c, b)
 	}
-	b := &bell{rope: fds[1], rung: make(chan pass, 1)}
-	if _, err := s.client.EnrollContext(c, b); err != nil {
-		_ = unix.Close(fds[1])
+	if err == nil && b.loop == nil {
+		err = errors.New("the loop did not take its control connection")
+	}
+	if err != nil {
+		_ = b.rope.Close()
 		return fmt.Errorf("enrolling with an event loop: %w", err)
 	}
-	if b.loop == nil {
-		_ = unix.Close(fds[1])
-		return fmt.Errorf("an event loop did not take its control connection")
-	}
 	s.loops = append(s.loops, b.loop)
-	s.background(func() {
-		defer unix.Close(b.rope) //nolint:errcheck // nobody is left to be told
-		b.loop.pulse.run(s.ctx, s.settings.Load, b.ring)
-	})
 	return nil
 }
 
 // opened is called on the loop once the bell hangs there.
 func (b *bell) opened(s *Server, el gnet.EventLoop) {
-	b.loop = newLoop(s, el)
+	b.loop = newLoop(s, el, b)
 	s.byEngine.Store(el, b.loop)
 }
 
 var stroke = []byte{1}
 
-// ring makes the loop flush and waits until it has; false when the loop is gone.
-func (b *bell) ring() (pass, bool) {
-	if _, err := unix.Write(b.rope, stroke); err != nil {
-		return pass{}, false
-	}
-	select {
-	case p := <-b.rung:
-		return p, true
-	case <-b.loop.srv.stopped:
-		return pass{}, false
-	}
-}
+// ring makes the loop flush, soon. Any goroutine. It does not block: a byte that does
+// not fit means that many are on their way.
+func (b *bell) ring() { _, _ = b.rope.Write(stroke) }
 
 // heard is called on the loop when the bell rings.
 func (b *bell) heard(gc gnet.Conn) {
 	_, _ = gc.Discard(-1)
-	b.rung <- b.loop.flush()
+	b.loop.flush()
 }

@@ -66,7 +66,7 @@ func (s *Server) OnClose(gc gnet.Conn, err error) gnet.Action {
 	if !ok || c.loop == nil {
 		return gnet.None
 	}
-	delete(c.loop.conns, c)
+	c.loop.forget(c)
 	if c.phase != gone {
 		s.opts.Limits.Disconnect()
 	}
@@ -131,13 +131,13 @@ func discard(gc gnet.Conn, n int) int {
 func (c *conn) await(p phase, limit time.Duration) {
 	c.phase = p
 	c.deadline = stream.Monotonic() + int64(limit)
-	c.loop.conns[c] = struct{}{}
+	c.loop.watchOver(c)
 }
 
 // rest enters a phase without a deadline.
 func (c *conn) rest(p phase) {
 	c.phase, c.deadline = p, 0
-	delete(c.loop.conns, c)
+	c.loop.forget(c)
 }
 
 // send writes an answer that fits the socket in all but odd cases; what does not is
@@ -214,7 +214,7 @@ func (c *conn) detach() (net.Conn, []byte, error) {
 		return nil, nil, err
 	}
 	_, _ = c.gc.Discard(-1)
-	delete(c.loop.conns, c)
+	c.loop.forget(c)
 	c.phase = gone
 	return nc, prefix, nil
 }

@@ -1,10 +1,8 @@
 package server
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/stream-pump/stream-pump/stream"
 )
@@ -34,8 +32,10 @@ type crowds struct {
 	pulse    *pulse
 }
 
-func newCrowds() *crowds {
-	return &crowds{byStream: map[*stream.Stream]*crowd{}, pulse: newPulse()}
+func newCrowds(settings func() *Settings) *crowds {
+	a := &crowds{byStream: map[*stream.Stream]*crowd{}}
+	a.pulse = newPulse(settings, a.flush, true)
+	return a
 }
 
 func (a *crowds) join(s *stream.Stream, g *guest) *crowd {
@@ -65,6 +65,8 @@ func (a *crowds) leave(c *crowd, g *guest) {
 func (a *crowds) flush() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	start := a.pulse.begin()
+	defer func() { a.pulse.end(start, 0) }()
 	for _, c := range a.byStream {
 		if !c.dirty.Swap(false) {
 			continue
@@ -87,13 +89,4 @@ func (a *crowds) each(f func(*guest)) {
 			f(g)
 		}
 	}
-}
-
-// beat runs the pulse of the crowds until ctx is done.
-func (a *crowds) beat(ctx context.Context, settings func() *Settings) {
-	a.pulse.run(ctx, settings, func() (pass, bool) {
-		start := stream.Monotonic()
-		a.flush()
-		return pass{took: time.Duration(stream.Monotonic() - start)}, true
-	})
 }

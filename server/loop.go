@@ -25,16 +25,30 @@ type loop struct {
 
 	dirty atomic.Pointer[group] // groups with new packets, a stack pushed by publishers
 	pulse *pulse
+	bell  *bell
 
+	timed atomic.Int32 // connections with a deadline: none, and nobody needs to wake the loop for them
 	worst atomic.Int64 // ns, the longest pass since it was asked for
 	busy  atomic.Int64 // ns spent in passes
 	calls atomic.Int64 // system calls that wrote to viewers
 }
 
-func newLoop(s *Server, el gnet.EventLoop) *loop {
-	l := &loop{srv: s, el: el, groups: map[*stream.Stream]*group{}, conns: map[*conn]struct{}{}, pulse: newPulse()}
+func newLoop(s *Server, el gnet.EventLoop, b *bell) *loop {
+	l := &loop{srv: s, el: el, bell: b, groups: map[*stream.Stream]*group{}, conns: map[*conn]struct{}{}}
+	l.pulse = newPulse(s.settings.Load, b.ring, false)
 	l.batch.reap = l.batch.done
 	return l
+}
+
+// watchOver and forget keep the connections that have a deadline.
+func (l *loop) watchOver(c *conn) {
+	l.conns[c] = struct{}{}
+	l.timed.Store(int32(len(l.conns)))
+}
+
+func (l *loop) forget(c *conn) {
+	delete(l.conns, c)
+	l.timed.Store(int32(len(l.conns)))
 }
 
 // departure is a viewer that a pass has done with.
@@ -55,8 +69,8 @@ func (l *loop) groupOf(s *stream.Stream) *group {
 }
 
 // flush passes over every group that has new packets or owes bytes. Runs on the loop.
-func (l *loop) flush() pass {
-	start := stream.Monotonic()
+func (l *loop) flush() {
+	start := l.pulse.begin()
 	now := start
 	for _, g := range l.takeDirty() {
 		g.listed = false
@@ -66,12 +80,11 @@ func (l *loop) flush() pass {
 		now = end
 	}
 	l.seeOff()
-	took := now - start
+	took := int64(l.pulse.end(start, l.nextTurn(now)))
 	l.busy.Add(took)
 	if took > l.worst.Load() {
 		l.worst.Store(took)
 	}
-	return pass{took: time.Duration(took), again: l.nextTurn(now)}
 }
 
 // takeDirty returns the groups of this pass: those in owing, with the newly dirty added.

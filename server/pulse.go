@@ -1,82 +1,78 @@
 package server
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
+
+	"github.com/stream-pump/stream-pump/stream"
 )
 
-// pulse decides when an event loop passes over its viewers. A system call costs the
-// same however little it carries, so the cost of a viewer is passes per second: the
-// pulse is short while passes are short and stretches with them, up to a bound.
+// pulse decides when passes over viewers are made, for one event loop or for all guests.
+// A system call costs the same however little it carries, so the cost of a viewer is
+// passes per second: the pulse is short while passes are short and stretches with them,
+// up to a bound.
 //
-// The publisher's wake is two atomic operations when a pass is due already; the
-// goroutine of run waits out the pulse and has the loop make one pass.
+// A publisher's wake is one atomic load when a pass is due already. Else it calls for
+// the pass at once if the last one is long enough ago, or sets a timer that will. Wakes
+// that come during a pass count for the next one.
 type pulse struct {
-	due  atomic.Bool
-	kick chan struct{}
+	due      atomic.Bool
+	next     atomic.Int64 // ns, monotonic: no pass before
+	timer    *time.Timer  // calls for a pass
+	call     func()       // has a pass made, by begin and end on some other goroutine; must not block
+	settings func() *Settings
+	smooth   time.Duration // mean length of a pass; of whoever makes the passes
 }
 
-func newPulse() *pulse { return &pulse{kick: make(chan struct{}, 1)} }
+// newPulse returns a pulse that has passes made by call. When call is not fit for the
+// publisher's goroutine, timed has it always called by the timer.
+func newPulse(settings func() *Settings, call func(), timed bool) *pulse {
+	p := &pulse{call: call, settings: settings}
+	p.timer = time.AfterFunc(time.Hour, call)
+	p.timer.Stop()
+	if timed {
+		p.call = func() { p.timer.Reset(0) }
+	}
+	return p
+}
 
 // wake makes a pass due. Any goroutine; never blocks.
 func (p *pulse) wake() {
 	if p.due.Load() || !p.due.CompareAndSwap(false, true) {
 		return
 	}
-	select {
-	case p.kick <- struct{}{}:
-	default:
+	if wait := p.next.Load() - stream.Monotonic(); wait > 0 {
+		p.timer.Reset(time.Duration(wait))
+		return
 	}
+	p.call()
 }
 
-// pass is one pass of a loop: how long it took, and after how long the loop wants
-// another even if nothing is published (0: not).
-type pass struct {
-	took  time.Duration
-	again time.Duration
+// begin is called when a pass begins, before it looks for what there is to send, and
+// returns the time.
+func (p *pulse) begin() (now int64) {
+	now = stream.Monotonic()
+	p.next.Store(now + int64(interval(p.smooth, p.settings())))
+	p.due.Store(false)
+	return now
 }
 
-// run makes passes until ctx is done. do makes one and returns false when the loop is
-// gone; settings may change between passes.
-func (p *pulse) run(ctx context.Context, settings func() *Settings, do func() (pass, bool)) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	var last time.Time
-	var smooth, again time.Duration
-	for {
-		if again > 0 {
-			timer.Reset(again)
-		} else {
-			timer.Reset(time.Hour)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-p.kick:
-		case <-timer.C:
-			if again == 0 {
-				continue
-			}
-		}
-		if wait := interval(smooth, settings()) - time.Since(last); wait > 0 {
-			timer.Reset(wait)
-			select {
-			case <-ctx.Done():
-				return
-			case <-timer.C:
-			}
-		}
-		last = time.Now()
-		p.due.Store(false)
-		done, ok := do()
-		if !ok {
-			return
-		}
-		smooth += (done.took - smooth) / 4
-		again = done.again
+// end is called when the pass that began at start is over. again is after how long
+// another is wanted even if nothing is published, 0 for not.
+func (p *pulse) end(start int64, again time.Duration) (took time.Duration) {
+	now := stream.Monotonic()
+	took = time.Duration(now - start)
+	p.smooth += (took - p.smooth) / 4
+	next := start + int64(interval(p.smooth, p.settings()))
+	p.next.Store(next)
+	if again > 0 && p.due.CompareAndSwap(false, true) {
+		p.timer.Reset(max(again, time.Duration(next-now)))
 	}
+	return took
 }
+
+// stop ends the timer; wakes after it may still call for a pass.
+func (p *pulse) stop() { p.timer.Stop() }
 
 // Shape of the pulse: a pass may take 1/passShare of it, beyond a pass of passFree,
 // which a small audience stays under and which costs it no latency.

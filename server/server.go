@@ -66,10 +66,11 @@ func New(o Options) (*Server, error) {
 		o.Limits = access.NewLimits(access.Bounds{})
 	}
 	s := &Server{
-		opts: o, log: o.Log, egress: EgressWritev, leaving: make(chan struct{}, turnAwayMost), sessions: newSessions(time.Now), crowds: newCrowds(), stopped: make(chan struct{}),
+		opts: o, log: o.Log, egress: EgressWritev, leaving: make(chan struct{}, turnAwayMost), sessions: newSessions(time.Now), stopped: make(chan struct{}),
 		listeners: map[net.Listener]struct{}{}, hosted: map[net.Conn]struct{}{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.crowds = newCrowds(s.settings.Load)
 	s.burst = newBurst(o.Settings.BurstBandwidth)
 	s.Update(o.Settings)
 	loops := o.Loops
@@ -97,7 +98,6 @@ func New(o Options) (*Server, error) {
 	}
 	s.spare.open()
 	s.background(s.tick)
-	s.background(func() { s.crowds.beat(s.ctx, s.settings.Load) })
 	return s, nil
 }
 
@@ -157,7 +157,9 @@ func (s *Server) tick() {
 		}
 		s.sessions.sweep(2 * s.settings.Load().SessionTimeout)
 		for _, l := range s.loops {
-			l.call(s.ctx, l.tick)
+			if l.timed.Load() > 0 {
+				l.call(s.ctx, l.tick)
+			}
 		}
 	}
 }
@@ -246,7 +248,10 @@ func (s *Server) close() error {
 	s.mu.Unlock()
 	s.wg.Wait() // nobody calls on a loop any more: gnet would write to descriptors it has closed
 	err := s.client.Stop()
+	s.crowds.pulse.stop()
 	for _, l := range s.loops {
+		l.pulse.stop()
+		_ = l.bell.rope.Close()
 		l.batch.close()
 	}
 	s.spare.close()

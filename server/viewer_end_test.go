@@ -22,7 +22,7 @@ func TestEndForAViewerThatIsLappedAndFull(t *testing.T) {
 	e.pub.End()
 	near, far := socketPair(t)
 	v := &viewer{fd: int(near.Fd()), cursor: cursor{seq: 1}}
-	l := newLoop(w.srv, nil)
+	l := newLoop(w.srv, nil, &bell{})
 	v.group = &group{loop: l, stream: w.stream, ring: w.stream.Ring()}
 	fill := []byte("................................................................")
 	filled := 0
