@@ -165,8 +165,32 @@ func (s *Server) enroll(c net.Conn, remote netip.AddrPort) error {
 		}
 		return nil
 	}
-	_, err := s.client.EnrollContext(c, &conn{srv: s, remote: remote})
+	l := s.pickLoop()
+	l.load.Add(1)
+	_, err := l.engine.EnrollContext(c, &conn{srv: s, remote: remote})
+	if err != nil {
+		l.load.Add(-1)
+	}
 	return err
+}
+
+// packed is how many connections a loop gets before the next one is used at all. Waking
+// a loop costs far more than writing to a viewer, so a small audience shares one.
+const packed = 2048
+
+// pickLoop returns the loop for a new connection.
+func (s *Server) pickLoop() *loop {
+	least := s.loops[0]
+	for _, l := range s.loops {
+		n := l.load.Load()
+		if n < packed {
+			return l
+		}
+		if n < least.load.Load() {
+			least = l
+		}
+	}
+	return least
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

@@ -18,29 +18,46 @@ type bell struct {
 	rope *os.File // our end; any goroutine may write, also while it is being closed
 }
 
-// hangBell makes a pair and enrolls one end; the loop is the one that gnet chooses,
-// which for the first connections is each in turn.
-func (s *Server) hangBell() error {
+// startLoop starts an event loop and hangs a bell on it. Each loop is a gnet engine of
+// its own, because an engine chooses the loop of a new connection itself.
+func (s *Server) startLoop() error {
+	engine, err := gnet.NewClient(s, gnet.WithNumEventLoop(1), gnet.WithReadBufferCap(maxHead), gnet.WithLogger(engineLog{s.log}))
+	if err != nil {
+		return err
+	}
+	if err := engine.Start(); err != nil {
+		return err
+	}
+	b, err := hangBell(engine)
+	if err != nil {
+		return errors.Join(err, engine.Stop())
+	}
+	b.loop.engine = engine
+	s.loops = append(s.loops, b.loop)
+	return nil
+}
+
+// hangBell makes a pair and enrolls one end.
+func hangBell(engine *gnet.Client) (*bell, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("making a socket pair: %w", err)
+		return nil, fmt.Errorf("making a socket pair: %w", err)
 	}
 	b := &bell{rope: os.NewFile(uintptr(fds[1]), "bell rope")}
 	f := os.NewFile(uintptr(fds[0]), "bell")
 	defer f.Close() // FileConn has a duplicate of its own
 	c, err := net.FileConn(f)
 	if err == nil {
-		_, err = s.client.EnrollContext(c, b)
+		_, err = engine.EnrollContext(c, b)
 	}
 	if err == nil && b.loop == nil {
 		err = errors.New("the loop did not take its control connection")
 	}
 	if err != nil {
 		_ = b.rope.Close()
-		return fmt.Errorf("enrolling with an event loop: %w", err)
+		return nil, fmt.Errorf("enrolling with an event loop: %w", err)
 	}
-	s.loops = append(s.loops, b.loop)
-	return nil
+	return b, nil
 }
 
 // opened is called on the loop once the bell hangs there.

@@ -67,6 +67,7 @@ func (s *Server) OnClose(gc gnet.Conn, err error) gnet.Action {
 		return gnet.None
 	}
 	c.loop.forget(c)
+	c.loop.load.Add(-1)
 	if c.phase != gone {
 		s.opts.Limits.Disconnect()
 	}

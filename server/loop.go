@@ -14,6 +14,7 @@ import (
 // figures at the end, all of it belongs to the loop's goroutine.
 type loop struct {
 	srv     *Server
+	engine  *gnet.Client // of this loop alone
 	el      gnet.EventLoop
 	groups  map[*stream.Stream]*group
 	owing   []*group           // groups with viewers that want another turn
@@ -27,6 +28,7 @@ type loop struct {
 	pulse *pulse
 	bell  *bell
 
+	load  atomic.Int32 // connections
 	timed atomic.Int32 // connections with a deadline: none, and nobody needs to wake the loop for them
 	worst atomic.Int64 // ns, the longest pass since it was asked for
 	busy  atomic.Int64 // ns spent in passes

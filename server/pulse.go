@@ -18,7 +18,8 @@ import (
 type pulse struct {
 	due      atomic.Bool
 	next     atomic.Int64 // ns, monotonic: no pass before
-	timer    *time.Timer  // calls for a pass
+	timer    *time.Timer  // calls for a pass that is due
+	later    *time.Timer  // wakes, for those who want another turn though nothing is published
 	call     func()       // has a pass made, by begin and end on some other goroutine; must not block
 	settings func() *Settings
 	smooth   time.Duration // mean length of a pass; of whoever makes the passes
@@ -28,8 +29,11 @@ type pulse struct {
 // publisher's goroutine, timed has it always called by the timer.
 func newPulse(settings func() *Settings, call func(), timed bool) *pulse {
 	p := &pulse{call: call, settings: settings}
+	p.next.Store(stream.Monotonic())
 	p.timer = time.AfterFunc(time.Hour, call)
 	p.timer.Stop()
+	p.later = time.AfterFunc(time.Hour, p.wake)
+	p.later.Stop()
 	if timed {
 		p.call = func() { p.timer.Reset(0) }
 	}
@@ -60,19 +64,20 @@ func (p *pulse) begin() (now int64) {
 // end is called when the pass that began at start is over. again is after how long
 // another is wanted even if nothing is published, 0 for not.
 func (p *pulse) end(start int64, again time.Duration) (took time.Duration) {
-	now := stream.Monotonic()
-	took = time.Duration(now - start)
+	took = time.Duration(stream.Monotonic() - start)
 	p.smooth += (took - p.smooth) / 4
-	next := start + int64(interval(p.smooth, p.settings()))
-	p.next.Store(next)
-	if again > 0 && p.due.CompareAndSwap(false, true) {
-		p.timer.Reset(max(again, time.Duration(next-now)))
+	p.next.Store(start + int64(interval(p.smooth, p.settings())))
+	if again > 0 {
+		p.later.Reset(again)
 	}
 	return took
 }
 
-// stop ends the timer; wakes after it may still call for a pass.
-func (p *pulse) stop() { p.timer.Stop() }
+// stop ends the timers; wakes after it may still call for a pass.
+func (p *pulse) stop() {
+	p.timer.Stop()
+	p.later.Stop()
+}
 
 // Shape of the pulse: a pass may take 1/passShare of it, beyond a pass of passFree,
 // which a small audience stays under and which costs it no latency.

@@ -27,7 +27,6 @@ type Server struct {
 	opts     Options
 	log      *slog.Logger
 	settings atomic.Pointer[Settings]
-	client   *gnet.Client
 	loops    []*loop  // fixed once New has returned
 	byEngine sync.Map // gnet.EventLoop → *loop
 	sessions *sessions
@@ -77,17 +76,8 @@ func New(o Options) (*Server, error) {
 	if loops <= 0 {
 		loops = runtime.GOMAXPROCS(0)
 	}
-	client, err := gnet.NewClient(s, gnet.WithNumEventLoop(loops),
-		gnet.WithReadBufferCap(maxHead), gnet.WithLogger(engineLog{o.Log}))
-	if err != nil {
-		return nil, fmt.Errorf("making the event loops: %w", err)
-	}
-	if err := client.Start(); err != nil {
-		return nil, fmt.Errorf("starting the event loops: %w", err)
-	}
-	s.client = client
 	for range loops {
-		if err := s.hangBell(); err != nil {
+		if err := s.startLoop(); err != nil {
 			_ = s.Shutdown(s.ctx)
 			return nil, fmt.Errorf("starting the event loops: %w", err)
 		}
@@ -247,15 +237,16 @@ func (s *Server) close() error {
 	}
 	s.mu.Unlock()
 	s.wg.Wait() // nobody calls on a loop any more: gnet would write to descriptors it has closed
-	err := s.client.Stop()
+	var errs []error
 	s.crowds.pulse.stop()
 	for _, l := range s.loops {
+		errs = append(errs, l.engine.Stop())
 		l.pulse.stop()
 		_ = l.bell.rope.Close()
 		l.batch.close()
 	}
 	s.spare.close()
-	if err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stopping the event loops: %w", err)
 	}
 	return nil

@@ -134,6 +134,7 @@ func (w *world) shutdown() {
 		return
 	}
 	w.down = true
+	w.srv.Drain() // so that the ends that follow are known to be the server's doing
 	for _, s := range w.reg.All() {
 		s.Close()
 	}
