@@ -80,33 +80,12 @@ streams:
 func audience(ctx context.Context, c testCase, s server, duration time.Duration, address, admin string, pid int) (row, error) {
 	ramp := float64(min(c.viewers/2, 1000))
 	r := row{Case: c.String(), Server: s.name, Viewers: c.viewers, PulseMS: float64(c.pulse.Milliseconds()), RateBPS: c.rate}
-	type reading struct {
-		at    time.Time
-		count map[string]float64
-	}
-	var first, last reading
+	var counted window
 	readings := make(chan error, 1)
 	if s.pump {
 		go func() {
 			rise := time.Duration(float64(c.viewers)/ramp*float64(time.Second)) + 4*time.Second
-			for _, step := range []struct {
-				wait time.Duration
-				into *reading
-			}{{rise, &first}, {duration - 5*time.Second, &last}} {
-				select {
-				case <-time.After(step.wait):
-				case <-ctx.Done():
-					readings <- ctx.Err()
-					return
-				}
-				m, err := scrape(ctx, admin)
-				if err != nil {
-					readings <- err
-					return
-				}
-				*step.into = reading{time.Now(), m}
-			}
-			readings <- nil
+			readings <- counted.read(ctx, admin, rise, duration-5*time.Second)
 		}()
 	} else {
 		readings <- nil
@@ -121,12 +100,54 @@ func audience(ctx context.Context, c testCase, s server, duration time.Duration,
 	}
 	r.fill(rep)
 	if s.pump {
-		r.count(last.at.Sub(first.at), first.count, last.count)
+		r.count(counted)
 	} else {
 		r.SyscallsPerViewerS = float64(time.Second) / float64(c.pulse)
 		r.WritesPerFlush = 1
 	}
 	return r, nil
+}
+
+// window is the pump's counters over a part of the steady state.
+type window struct {
+	page        map[string]float64 // what reading them costs: it is counted as well
+	first, last map[string]float64
+	length      time.Duration
+}
+
+// read waits, reads the counters, waits for the length of the window, and reads them
+// again.
+func (w *window) read(ctx context.Context, admin string, wait, length time.Duration) (err error) {
+	if err := pause(ctx, wait); err != nil {
+		return err
+	}
+	if w.page, err = scrape(ctx, admin); err != nil {
+		return err
+	}
+	if w.first, err = scrape(ctx, admin); err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := pause(ctx, length); err != nil {
+		return err
+	}
+	w.last, err = scrape(ctx, admin)
+	w.length = time.Since(start)
+	return err
+}
+
+// delta is by how much a counter grew, less what a page adds to it.
+func (w *window) delta(name string) float64 {
+	return max(w.last[name]-w.first[name]-(w.first[name]-w.page[name]), 0)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // start runs a program that must not outlive us; its errors are ours.
