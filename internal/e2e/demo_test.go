@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// The first thing people do: no configuration, one command, and every player they have.
+// The first thing people do: no configuration, one command, and every player they have, at once (MUST-P8; libmms is
+// represented by its requests alone, in the server's tests).
 func TestDemo(t *testing.T) {
 	binary, err := buildPump()
 	if err != nil {
