@@ -188,7 +188,7 @@ func (c *conn) cut(why Reason) {
 	_ = c.loop.el.Close(c.gc)
 }
 
-// tick is called about twice a second for every connection with a deadline.
+// tick is called every tickEvery for a connection with a deadline.
 func (c *conn) tick(now int64) {
 	if c.phase == draining && c.gc.OutboundBuffered() == 0 {
 		c.hangUp(closeTime)

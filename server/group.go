@@ -29,7 +29,7 @@ type group struct {
 }
 
 // Wake marks the group dirty and makes sure that a pass is due. Called by the publisher
-// for every packet: two atomic loads when a pass is due already.
+// for every packet: one atomic load when a pass is due already.
 func (g *group) Wake() {
 	if g.dirty.Load() || !g.dirty.CompareAndSwap(false, true) {
 		return

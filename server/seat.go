@@ -56,7 +56,7 @@ func (s *Server) newSeat(st *stream.Stream, remote netip.AddrPort, agent string,
 }
 
 // isFixed tells whether a player is better off with the end of the stream than with a
-// new header: VLC, which calls itself NSPlayer 7, takes one for a packet and may then
+// new header: VLC, which calls itself NSPlayer 7.10, takes one for a packet and may then
 // hang for ever.
 func isFixed(a mmsh.Agent) bool { return a.MMSH && a.Major == 7 && a.Minor == 10 }
 

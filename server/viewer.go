@@ -117,7 +117,7 @@ func (v *viewer) wrote(l *loop, w *window, n int, errno syscall.Errno, now int64
 			return finished
 		}
 		if v.joining && v.pre[0] == nil && n == w.bytes && w.n > 0 {
-			v.joined(l, now)
+			v.joined()
 		}
 	}
 	if n == w.bytes {
@@ -137,7 +137,7 @@ func (v *viewer) took(l *loop, n int) {
 }
 
 // joined notes that the first media packets are out.
-func (v *viewer) joined(l *loop, now int64) {
+func (v *viewer) joined() {
 	v.joining = false
 	v.group.stream.Metrics().Join.ObserveDuration(time.Duration(stream.Monotonic() - v.asked))
 }
