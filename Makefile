@@ -57,7 +57,7 @@ stress: ## the stress tests, STRESS_COUNT times each, as they are built and with
 fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
 
-bench: ## what a viewer costs: a bare writev loop and the pump in turn, one table (half an hour), into bench/out/fanout.md
+bench: ## what a viewer costs: a bare writev loop and the pump in turn, one table (about ten minutes), into bench/out/fanout.md
 	go run ./bench/fanout
 
 bench-short: ## a short form of it, and each small benchmark briefly, with tables in bench/out

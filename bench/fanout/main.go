@@ -2,7 +2,7 @@
 // pump with either way out, in turn, with the same source, the same viewers and the
 // same cadence, and prints one table. Every figure of a table comes from one run.
 //
-//	go run ./bench/fanout                     the whole matrix, about half an hour
+//	go run ./bench/fanout                     the whole matrix, about ten minutes
 //	go run ./bench/fanout -short              one row of each kind, about a minute
 //
 // It exits 1 when something that is exact is wrong: a packet lost, a copy in user
