@@ -80,31 +80,26 @@ streams:
 func audience(ctx context.Context, c testCase, s server, duration time.Duration, address, admin string, pid int) (row, error) {
 	ramp := float64(min(c.viewers/2, 1000))
 	r := row{Case: c.String(), Server: s.name, Viewers: c.viewers, PulseMS: float64(c.pulse.Milliseconds()), RateBPS: c.rate}
+	counters := func() (map[string]float64, error) { return scrape(ctx, admin) }
+	if !s.pump {
+		counters = func() (map[string]float64, error) { return floorWrites(pid) }
+	}
 	var counted window
 	readings := make(chan error, 1)
-	if s.pump {
-		go func() {
-			rise := time.Duration(float64(c.viewers)/ramp*float64(time.Second)) + 4*time.Second
-			readings <- counted.read(ctx, admin, rise, duration-5*time.Second)
-		}()
-	} else {
-		readings <- nil
-	}
+	go func() {
+		rise := time.Duration(float64(c.viewers)/ramp*float64(time.Second)) + 4*time.Second
+		readings <- counted.read(ctx, counters, rise, duration-5*time.Second)
+	}()
 	rep, err := loadtest.Run(ctx, loadtest.Options{Clients: c.viewers, URLs: []string{"mmsh://" + address + "/streams/bench"},
 		Duration: duration, Ramp: ramp, ServerPID: pid})
 	if err != nil {
 		return r, err
 	}
 	if err := <-readings; err != nil {
-		return r, fmt.Errorf("reading the pump's counters: %w", err)
+		return r, fmt.Errorf("reading the server's counters: %w", err)
 	}
 	r.fill(rep)
-	if s.pump {
-		r.count(counted)
-	} else {
-		r.SyscallsPerViewerS = float64(time.Second) / float64(c.pulse)
-		r.WritesPerFlush = 1
-	}
+	r.count(counted)
 	return r, nil
 }
 
@@ -117,21 +112,21 @@ type window struct {
 
 // read waits, reads the counters, waits for the length of the window, and reads them
 // again.
-func (w *window) read(ctx context.Context, admin string, wait, length time.Duration) (err error) {
+func (w *window) read(ctx context.Context, counters func() (map[string]float64, error), wait, length time.Duration) (err error) {
 	if err := pause(ctx, wait); err != nil {
 		return err
 	}
-	if w.page, err = scrape(ctx, admin); err != nil {
+	if w.page, err = counters(); err != nil {
 		return err
 	}
-	if w.first, err = scrape(ctx, admin); err != nil {
+	if w.first, err = counters(); err != nil {
 		return err
 	}
 	start := time.Now()
 	if err := pause(ctx, length); err != nil {
 		return err
 	}
-	w.last, err = scrape(ctx, admin)
+	w.last, err = counters()
 	w.length = time.Since(start)
 	return err
 }
@@ -216,6 +211,22 @@ func poll(ctx context.Context, what string, ok func() bool) error {
 		}
 	}
 	return nil
+}
+
+// floorWrites returns the floor's system calls that write, as the kernel counts them,
+// under the names that the pump has for its own.
+func floorWrites(pid int) (map[string]float64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(b)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		if n, err := strconv.ParseFloat(value, 64); err == nil && name == "syscw" {
+			return map[string]float64{egressCalls: n, writeCalls: n}, nil
+		}
+	}
+	return nil, fmt.Errorf("/proc/%d/io does not count writes", pid)
 }
 
 // scrape reads a metrics page: name with labels → value.

@@ -42,13 +42,18 @@ func (r *row) fill(rep *loadtest.Report) {
 	r.Verdict = rep.Verdict
 }
 
-// count takes the pump's own counters over a window of the steady state.
+// Counters that the pump exports and that the floor is asked for as well.
+const (
+	egressCalls = "stream_pump_egress_calls_total"
+	writeCalls  = `stream_pump_write_calls_total{stream="bench"}`
+)
+
+// count takes the server's own counters over a window of the steady state.
 func (r *row) count(w window) {
-	const stream = `{stream="bench"}`
 	viewers, pulses := float64(r.Viewers), w.length.Seconds()*1000/r.PulseMS
-	r.SyscallsPerViewerS = w.delta("stream_pump_egress_calls_total") / viewers / w.length.Seconds()
+	r.SyscallsPerViewerS = w.delta(egressCalls) / viewers / w.length.Seconds()
 	r.CopiedBytes = w.delta("stream_pump_copied_bytes_total")
-	r.WritesPerFlush = w.delta("stream_pump_write_calls_total"+stream) / viewers / pulses
+	r.WritesPerFlush = w.delta(writeCalls) / viewers / pulses
 	r.AllocsPerFlush = w.delta("go_memstats_mallocs_total") / viewers / pulses
 }
 
