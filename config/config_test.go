@@ -115,7 +115,7 @@ func TestBounds(t *testing.T) {
 	for name, c := range map[string]struct{ file, text, want string }{
 		"empty":                {"a.yaml", "", "a.yaml:1:1: the file is empty"},
 		"blank":                {"a.js", " \n\t\n", "a.js:1:1: the file is empty"},
-		"too long":             {"a.yaml", strings.Repeat("# x\n", maxFileBytes/4+1), "a.yaml:1:1: the file is too long (at most 1MiB)"},
+		"too long":             {"a.yaml", strings.Repeat("# x\n", MaxFileBytes/4+1), "a.yaml:1:1: the file is too long (at most 1MiB)"},
 		"UTF-16":               {"a.yaml", "\xff\xfep\x00o\x00", "a.yaml:1:1: the file is not UTF-8 text"},
 		"Latin-1":              {"a.yaml", "port: 1\nname: M\xfcnchen\n", "a.yaml:2:8: the file is not UTF-8 text"},
 		"zero byte":            {"a.yaml", "port: 1\n# \x00\n", "a.yaml:2:3: the file holds a zero byte"},

@@ -7,18 +7,53 @@ import (
 	"strings"
 )
 
-// Change is one setting that differs between two configurations. Old and New are as
-// [Config.YAML] writes them; secrets are hidden.
+// Effect is when a change comes into force, and who notices. The set is closed.
+type Effect string
+
+// The effects.
+const (
+	EffectLive    Effect = "live"    // at once; nobody is disturbed
+	EffectNext    Effect = "next"    // for streams and sources that start from now on
+	EffectSource  Effect = "source"  // the source starts anew; viewers of the stream are held meanwhile
+	EffectEnd     Effect = "end"     // the stream ends; its viewers get its end
+	EffectRestart Effect = "restart" // cannot change at run time
+)
+
+// Disturbs tells whether viewers notice.
+func (e Effect) Disturbs() bool { return e == EffectSource || e == EffectEnd }
+
+// What happens to a key or a stream.
+const (
+	Added   = "added"
+	Removed = "removed"
+	Changed = "changed"
+)
+
+// Change is one thing that differs between two configurations: a setting, a key of a
+// stream, or a whole stream that is added or removed. Old and New are as [Config.YAML]
+// writes them with secrets hidden, both empty for a whole stream and where only a hidden
+// part differs.
 type Change struct {
-	Key      string // path, as pulse.min
+	Stream   string // path of the stream, empty for a setting of the pump
+	Key      string // path, as pulse.min; within the stream if there is one, empty for all of it
+	What     string // Added, Removed or Changed
 	Old, New string
-	Restart  bool // takes effect only when the program starts anew
+	Effect   Effect
 }
 
 // String tells the change in one line.
 func (c Change) String() string {
-	s := fmt.Sprintf("%s: %s → %s", c.Key, c.Old, c.New)
-	if c.Restart {
+	s := c.Key
+	if c.Stream != "" {
+		s = strings.TrimSpace("stream " + c.Stream + " " + c.Key)
+	}
+	switch {
+	case c.Key == "" || c.Old == c.New:
+		s += ": " + c.What
+	default:
+		s += fmt.Sprintf(": %s → %s", c.Old, c.New)
+	}
+	if c.Effect == EffectRestart {
 		s += " (needs a restart)"
 	}
 	return s
@@ -27,7 +62,7 @@ func (c Change) String() string {
 // StreamChange is one stream that is in both configurations and differs.
 type StreamChange struct {
 	Old, New Stream
-	Changes  []Change // keys within the stream, as publish.user
+	Changes  []Change
 
 	// Source is whether the source must be started anew; viewers are held
 	// meanwhile. Other changes apply to the running stream.
@@ -47,26 +82,25 @@ func (d Difference) Empty() bool {
 	return len(d.Added)+len(d.Removed)+len(d.Changed)+len(d.Settings) == 0
 }
 
-// NeedRestart returns the changes a reload cannot apply.
-func (d Difference) NeedRestart() []Change {
-	var list []Change
-	for _, c := range d.Settings {
-		if c.Restart {
-			list = append(list, c)
-		}
+// Changes returns the whole difference as one list: settings in the order of the
+// documentation, then streams that go, change and come.
+func (d Difference) Changes() []Change {
+	list := slices.Clone(d.Settings)
+	for _, s := range d.Removed {
+		list = append(list, Change{Stream: s.Path, What: Removed, Effect: EffectEnd})
+	}
+	for _, s := range d.Changed {
+		list = append(list, s.Changes...)
+	}
+	for _, s := range d.Added {
+		list = append(list, Change{Stream: s.Path, What: Added, Effect: EffectLive})
 	}
 	return list
 }
 
-// restartKeys are the settings that are read once, at the start.
-var restartKeys = map[string]bool{
-	"port": true, "listen": true, "ssl": true, "ssl_port": true,
-	"admin.listen": true, "egress": true, "event_loops": true, "log.format": true,
-}
-
-// sourceKeys are the keys of a stream that say where it comes from.
-var sourceKeys = map[string]bool{
-	"type": true, "source_options": true, "sources": true, "file": true, "proxy": true,
+// NeedRestart returns the changes a reload cannot apply.
+func (d Difference) NeedRestart() []Change {
+	return slices.DeleteFunc(d.Changes(), func(c Change) bool { return c.Effect != EffectRestart })
 }
 
 // Diff compares two configurations.
@@ -105,9 +139,10 @@ func (d *Difference) compare(old, new Stream) {
 	if len(c.Changes) == 0 {
 		return
 	}
-	c.Source = slices.ContainsFunc(c.Changes, func(x Change) bool {
-		return sourceKeys[x.Key]
-	})
+	for i := range c.Changes {
+		c.Changes[i].Stream = old.Path
+		c.Source = c.Source || c.Changes[i].Effect == EffectSource
+	}
 	d.Changed = append(d.Changed, c)
 }
 
@@ -115,17 +150,52 @@ func (d *Difference) compare(old, new Stream) {
 // told by their keys, lists and sources as a whole.
 func settings(old, new reflect.Value, path string, to *[]Change) {
 	for i := range old.NumField() {
-		key := old.Type().Field(i).Tag.Get("yaml")
+		tag := old.Type().Field(i).Tag
+		key := tag.Get("yaml")
 		a, b := old.Field(i), new.Field(i)
-		if key == "-" || isStructs(a.Type()) && a.Type().Elem() == reflect.TypeFor[Stream]() || same(a, b) {
+		if key == "-" || isStreams(a.Type()) || same(a, b) {
 			continue
 		}
 		at := join(path, key)
-		if a.Kind() == reflect.Struct {
+		if a.Kind() == reflect.Struct && tag.Get("reload") == "" {
 			settings(a, b, at, to)
 			continue
 		}
-		*to = append(*to, Change{Key: at, Old: inline(a, key), New: inline(b, key), Restart: restartKeys[at]})
+		c := Change{Key: at, What: Changed, Old: inline(a, key), New: inline(b, key), Effect: Effect(tag.Get("reload"))}
+		if c.Old == c.New {
+			c.Old, c.New = "", ""
+		}
+		*to = append(*to, c)
+	}
+}
+
+func isStreams(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem() == reflect.TypeFor[Stream]()
+}
+
+// Keeping returns new with every key that cannot change at run time as old has it: what
+// is in force once everything else is applied.
+func Keeping(old, new *Config) *Config {
+	c := *new
+	keep(reflect.ValueOf(old).Elem(), reflect.ValueOf(&c).Elem())
+	before := byPath(old)
+	c.Streams = slices.Clone(new.Streams)
+	for i := range c.Streams {
+		if was, found := before[strings.ToLower(c.Streams[i].Path)]; found && c.Streams[i].Enabled {
+			keep(reflect.ValueOf(was), reflect.ValueOf(&c.Streams[i]).Elem())
+		}
+	}
+	return &c
+}
+
+func keep(old, in reflect.Value) {
+	for i := range in.NumField() {
+		switch {
+		case Effect(in.Type().Field(i).Tag.Get("reload")) == EffectRestart:
+			in.Field(i).Set(old.Field(i))
+		case in.Field(i).Kind() == reflect.Struct:
+			keep(old.Field(i), in.Field(i))
+		}
 	}
 }
 

@@ -20,7 +20,12 @@ func Load(file string, env []string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
-	return parse(file, data, env, fileExists)
+	return LoadText(file, data, env)
+}
+
+// LoadText is [Load] for the text of a file that is to be, called name.
+func LoadText(name string, data []byte, env []string) (*Config, error) {
+	return parse(name, data, env, fileExists)
 }
 
 // Parse is [Load] for data already read. name is the file's name: it stands in
@@ -37,7 +42,7 @@ func read(file string) ([]byte, error) {
 	}
 	defer f.Close()
 	// One byte more than allowed tells a file of the bound from one beyond it.
-	return io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	return io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
 }
 
 func fileExists(name string) error {
@@ -76,8 +81,8 @@ func (d *decoder) tree(name string, data []byte) *node {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	start := position{file: name, line: 1, column: 1}
 	switch {
-	case len(data) > maxFileBytes:
-		d.problem(start, "the file is too long", fmt.Sprintf("at most %s", Size(maxFileBytes)))
+	case len(data) > MaxFileBytes:
+		d.problem(start, "the file is too long", fmt.Sprintf("at most %s", Size(MaxFileBytes)))
 		return nil
 	case !utf8.Valid(data):
 		d.problem(invalidAt(name, data), "the file is not UTF-8 text", "save it as UTF-8")

@@ -1,11 +1,13 @@
 package config
 
+// MaxFileBytes is how long a configuration file may be.
+const MaxFileBytes = 1 << 20
+
 // Bounds of a configuration file.
 const (
-	maxFileBytes = 1 << 20
-	maxDepth     = 24      // lists and mappings within each other
-	maxNodes     = 100_000 // values, aliases counted as often as they are used
-	maxProblems  = 200     // printed; beyond that the last one says so
+	maxDepth    = 24      // lists and mappings within each other
+	maxNodes    = 100_000 // values, aliases counted as often as they are used
+	maxProblems = 200     // printed; beyond that the last one says so
 )
 
 // nodeKind tells what a value is, before anyone asks what it should be.

@@ -37,22 +37,25 @@ type Bandwidth int64
 
 // Config is one whole configuration of stream-pump. Every field has its value:
 // the file's, the environment's or the default. It is not changed after Parse.
+//
+// Every key carries a reload tag with the [Effect] of changing it while the pump runs:
+// live, next, source or restart.
 type Config struct {
 	// The public port.
-	Port    int      `yaml:"port"`   // used when Listen is empty
-	Listen  []string `yaml:"listen"` // host:port, instead of Port
-	SSL     bool     `yaml:"ssl"`
-	SSLPort int      `yaml:"ssl_port"`
-	SSLKey  string   `yaml:"ssl_key"`  // file, relative to the configuration
-	SSLCert string   `yaml:"ssl_cert"` // file, relative to the configuration
+	Port    int      `yaml:"port" reload:"restart"`   // used when Listen is empty
+	Listen  []string `yaml:"listen" reload:"restart"` // host:port, instead of Port
+	SSL     bool     `yaml:"ssl" reload:"restart"`
+	SSLPort int      `yaml:"ssl_port" reload:"restart"`
+	SSLKey  string   `yaml:"ssl_key" reload:"live"`  // file, relative to the configuration
+	SSLCert string   `yaml:"ssl_cert" reload:"live"` // file, relative to the configuration
 
-	Redirect404To string `yaml:"redirect_404_to"` // empty: answer 404
+	Redirect404To string `yaml:"redirect_404_to" reload:"live"` // empty: answer 404
 
 	// The proxy for pulling.
-	UseHTTPProxy              bool   `yaml:"use_http_proxy"`
-	HTTPProxyHost             string `yaml:"http_proxy_host"`
-	HTTPProxyPort             int    `yaml:"http_proxy_port"`
-	UseProxyForLocalAddresses bool   `yaml:"use_proxy_for_local_addresses"`
+	UseHTTPProxy              bool   `yaml:"use_http_proxy" reload:"next"`
+	HTTPProxyHost             string `yaml:"http_proxy_host" reload:"next"`
+	HTTPProxyPort             int    `yaml:"http_proxy_port" reload:"next"`
+	UseProxyForLocalAddresses bool   `yaml:"use_proxy_for_local_addresses" reload:"next"`
 
 	Admin   Admin   `yaml:"admin"`
 	Log     Log     `yaml:"log"`
@@ -67,9 +70,9 @@ type Config struct {
 	Pull    Pull    `yaml:"pull"`
 	Drain   Drain   `yaml:"drain"`
 
-	Hold       Duration `yaml:"hold"`        // viewers wait this long for a lost source
-	Egress     string   `yaml:"egress"`      // auto, io_uring or writev
-	EventLoops int      `yaml:"event_loops"` // 0: one per processor
+	Hold       Duration `yaml:"hold" reload:"live"`           // viewers wait this long for a lost source
+	Egress     string   `yaml:"egress" reload:"restart"`      // auto, io_uring or writev
+	EventLoops int      `yaml:"event_loops" reload:"restart"` // 0: one per processor
 
 	Streams []Stream `yaml:"streams"`
 
@@ -79,100 +82,100 @@ type Config struct {
 
 // Admin is the port for operators. An empty Listen turns it off.
 type Admin struct {
-	Listen string         `yaml:"listen"` // host:port
-	Allow  []netip.Prefix `yaml:"allow"`  // empty: anyone who reaches Listen
+	Listen string         `yaml:"listen" reload:"restart"` // host:port
+	Allow  []netip.Prefix `yaml:"allow" reload:"live"`     // empty: anyone who reaches Listen
 }
 
 // Log is what goes to standard error.
 type Log struct {
-	Format string `yaml:"format"` // auto, text or json
-	Level  string `yaml:"level"`  // debug, info, warn or error
+	Format string `yaml:"format" reload:"restart"` // auto, text or json
+	Level  string `yaml:"level" reload:"live"`     // debug, info, warn or error
 }
 
 // Limits admit viewers; 0 is no limit.
 type Limits struct {
-	Viewers           int       `yaml:"viewers"`
-	ViewersPerAddress int       `yaml:"viewers_per_address"`
-	Bandwidth         Bandwidth `yaml:"bandwidth"`
-	Connections       int       `yaml:"connections"`
+	Viewers           int       `yaml:"viewers" reload:"live"`
+	ViewersPerAddress int       `yaml:"viewers_per_address" reload:"live"`
+	Bandwidth         Bandwidth `yaml:"bandwidth" reload:"live"`
+	Connections       int       `yaml:"connections" reload:"live"`
 }
 
 // Pulse is the time between two flushes: short when idle, stretched under load.
 type Pulse struct {
-	Min Duration `yaml:"min"`
-	Max Duration `yaml:"max"`
+	Min Duration `yaml:"min" reload:"live"`
+	Max Duration `yaml:"max" reload:"live"`
 }
 
 // Burst is what a joining viewer gets at once.
 type Burst struct {
-	Max       Duration  `yaml:"max"`       // media time
-	Bandwidth Bandwidth `yaml:"bandwidth"` // for all joins together; 0: no limit
+	Max       Duration  `yaml:"max" reload:"live"`       // media time
+	Bandwidth Bandwidth `yaml:"bandwidth" reload:"live"` // for all joins together; 0: no limit
 }
 
 // Lag is how far a viewer may fall behind before it jumps to a key frame.
 type Lag struct {
-	Max Duration `yaml:"max"`
+	Max Duration `yaml:"max" reload:"live"`
 }
 
 // Stall is when a viewer that takes no byte is let go.
 type Stall struct {
-	Timeout Duration `yaml:"timeout"`
+	Timeout Duration `yaml:"timeout" reload:"live"`
 }
 
 // Ring bounds what is kept of each stream; the first bound reached counts.
 type Ring struct {
-	Packets  int      `yaml:"packets"`
-	Bytes    Size     `yaml:"bytes"`
-	Duration Duration `yaml:"duration"`
+	Packets  int      `yaml:"packets" reload:"next"`
+	Bytes    Size     `yaml:"bytes" reload:"next"`
+	Duration Duration `yaml:"duration" reload:"next"`
 }
 
 // Request bounds how long a client may take to ask.
 type Request struct {
-	HeadTimeout Duration `yaml:"head_timeout"`
-	IdleTimeout Duration `yaml:"idle_timeout"`
+	HeadTimeout Duration `yaml:"head_timeout" reload:"live"`
+	IdleTimeout Duration `yaml:"idle_timeout" reload:"live"`
 }
 
 // Push bounds how long an encoder may be silent.
 type Push struct {
-	IdleTimeout    Duration `yaml:"idle_timeout"`
-	SessionTimeout Duration `yaml:"session_timeout"`
+	IdleTimeout    Duration `yaml:"idle_timeout" reload:"live"`
+	SessionTimeout Duration `yaml:"session_timeout" reload:"live"`
 }
 
 // Pull bounds how long a source may be silent and how it is asked again.
 type Pull struct {
-	Timeout Duration `yaml:"timeout"`
-	Backoff Backoff  `yaml:"backoff"`
+	Timeout Duration `yaml:"timeout" reload:"next"`
+	Backoff Backoff  `yaml:"backoff" reload:"next"`
 }
 
 // Backoff is the wait between two attempts, growing from Min to Max.
 type Backoff struct {
-	Min Duration `yaml:"min"`
-	Max Duration `yaml:"max"`
+	Min Duration `yaml:"min" reload:"next"`
+	Max Duration `yaml:"max" reload:"next"`
 }
 
 // Drain bounds how long the end may take.
 type Drain struct {
-	Timeout Duration `yaml:"timeout"`
+	Timeout Duration `yaml:"timeout" reload:"live"`
 }
 
 // Stream is one stream.
 type Stream struct {
-	Name    string `yaml:"name"`
-	Enabled bool   `yaml:"enabled"`
-	Type    string `yaml:"type"` // one of the Type constants
-	Path    string `yaml:"path"` // [A-Za-z0-9_-]+, as written; matched in any case
+	Name    string `yaml:"name" reload:"live"`
+	Enabled bool   `yaml:"enabled" reload:"live"`
+	Type    string `yaml:"type" reload:"source"`  // one of the Type constants
+	Path    string `yaml:"path" reload:"restart"` // [A-Za-z0-9_-]+, as written; matched in any case
 
 	// SourceOptions is the one source of the 2011 spelling; Sources are tried in
 	// order. AllSources joins them.
-	SourceOptions *Source  `yaml:"source_options"`
-	Sources       []Source `yaml:"sources"`
+	SourceOptions *Source  `yaml:"source_options" reload:"source"`
+	Sources       []Source `yaml:"sources" reload:"source"`
 
-	File string `yaml:"file"` // of a file_loop
+	File string `yaml:"file" reload:"source"` // of a file_loop
 
-	ReturnAfter Duration     `yaml:"return_after"` // better source good this long: go back; 0: never
-	Hold        *Duration    `yaml:"hold"`         // nil: as the pump's
-	Takeover    bool         `yaml:"takeover"`     // a new push replaces the running one
-	Proxy       *bool        `yaml:"proxy"`        // nil: use_http_proxy decides
+	ReturnAfter Duration     `yaml:"return_after" reload:"next"` // better source good this long: go back; 0: never
+	Hold        *Duration    `yaml:"hold" reload:"live"`         // nil: as the pump's
+	Takeover    bool         `yaml:"takeover" reload:"live"`     // a new push replaces the running one
+	Proxy       *bool        `yaml:"proxy" reload:"source"`      // nil: use_http_proxy decides
 	Publish     Publish      `yaml:"publish"`
 	Limits      StreamLimits `yaml:"limits"`
 	Lag         StreamLag    `yaml:"lag"`
@@ -193,22 +196,22 @@ type Source struct {
 
 // Publish is who may push; an empty User lets anyone.
 type Publish struct {
-	User       string `yaml:"user"`
-	Password   string `yaml:"password"`
-	AllowBasic bool   `yaml:"allow_basic"` // also without TLS
+	User       string `yaml:"user" reload:"live"`
+	Password   string `yaml:"password" reload:"live"`
+	AllowBasic bool   `yaml:"allow_basic" reload:"live"` // also without TLS
 }
 
 // StreamLimits admit viewers to one stream; 0 is no limit of its own.
 type StreamLimits struct {
-	Viewers int `yaml:"viewers"`
+	Viewers int `yaml:"viewers" reload:"live"`
 }
 
 // StreamLag overrides Lag; nil fields do not.
 type StreamLag struct {
-	Max *Duration `yaml:"max"`
+	Max *Duration `yaml:"max" reload:"live"`
 }
 
 // StreamBurst overrides Burst; nil fields do not.
 type StreamBurst struct {
-	Max *Duration `yaml:"max"`
+	Max *Duration `yaml:"max" reload:"live"`
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
@@ -63,7 +64,8 @@ func (o PushOptions) withDefaults() PushOptions {
 // Push receives encoders: [MS-WMHTTP] sessions of PushSetup and PushStart, and plain POST or PUT of ASF or MMSH.
 // All methods may be called from any goroutine.
 type Push struct {
-	opts PushOptions
+	opts  PushOptions
+	times atomic.Pointer[pushTimes]
 
 	mu       sync.Mutex
 	sessions map[string]*session
@@ -72,7 +74,18 @@ type Push struct {
 
 // NewPush returns a door for encoders. Close it when no more connections are handed to it.
 func NewPush(o PushOptions) *Push {
-	return &Push{opts: o.withDefaults(), sessions: map[string]*session{}}
+	p := &Push{opts: o.withDefaults(), sessions: map[string]*session{}}
+	p.times.Store(&pushTimes{p.opts.IdleTimeout, p.opts.SessionTimeout, p.opts.HeadTimeout})
+	return p
+}
+
+// pushTimes are the patience that may change while the door is open.
+type pushTimes struct{ idle, session, head time.Duration }
+
+// SetTimeouts replaces the timeouts of the options of these names, all above 0. What is
+// being waited for already keeps its end.
+func (p *Push) SetTimeouts(idle, session, head time.Duration) {
+	p.times.Store(&pushTimes{idle, session, head})
 }
 
 // ServeConn serves one connection whose first request head was read from br with [http.ReadRequest], and the
@@ -148,7 +161,7 @@ func (p *Push) newSession(s *stream.Stream, peer netip.Addr) *session {
 	}
 	n := &session{id: rand.Text(), stream: s, peer: peer, used: time.Now()}
 	p.sessions[n.id] = n
-	p.expireLocked(n, p.opts.SessionTimeout)
+	p.expireLocked(n, p.times.Load().session)
 	return n
 }
 
@@ -243,7 +256,7 @@ func (p *Push) park(s *session, feed *pushFeed, c *pushConn) {
 		defer p.mu.Unlock()
 		if s.timer == t && s.conn == nil {
 			p.letGoLocked(s)
-			p.expireLocked(s, max(p.opts.SessionTimeout-p.opts.ParkTimeout, time.Millisecond))
+			p.expireLocked(s, max(p.times.Load().session-p.opts.ParkTimeout, time.Millisecond))
 		}
 	})
 	s.timer = t
@@ -258,6 +271,6 @@ func (p *Push) leave(s *session, c *pushConn) {
 	}
 	s.conn, s.used = nil, time.Now()
 	if !p.closed && p.sessions[s.id] == s {
-		p.expireLocked(s, p.opts.IdleTimeout)
+		p.expireLocked(s, p.times.Load().idle)
 	}
 }

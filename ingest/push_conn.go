@@ -66,7 +66,7 @@ func (c *pushConn) alive(force bool) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	idle := c.push.opts.IdleTimeout
+	idle := c.push.times.Load().idle
 	if !force && now.Sub(c.heard) < idle/64 {
 		return
 	}
@@ -109,11 +109,11 @@ func (c *pushConn) linger(br *bufio.Reader) {
 
 // next reads the head of another request on the connection; nil when there is none.
 func (c *pushConn) next(h *headReader) *http.Request {
-	c.allow(c.push.opts.SessionTimeout)
+	c.allow(c.push.times.Load().session)
 	if _, err := h.br.Peek(1); err != nil {
 		return nil
 	}
-	c.allow(c.push.opts.HeadTimeout)
+	c.allow(c.push.times.Load().head)
 	req, err := h.read()
 	switch {
 	case err == nil:

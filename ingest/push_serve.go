@@ -105,7 +105,7 @@ func (r *pushRequest) setup() bool {
 		return false
 	}
 	r.expect()
-	r.allow(r.push.opts.HeadTimeout)
+	r.allow(r.push.times.Load().head)
 	body, err := io.ReadAll(io.LimitReader(r.req.Body, mmsh.MaxPushSetup+1))
 	switch {
 	case err == nil && len(body) <= mmsh.MaxPushSetup && denied != nil:
@@ -132,7 +132,7 @@ func (r *pushRequest) setup() bool {
 		r.push.touch(s)
 	}
 	r.log.Debug("push session set up", slog.Any("options", mmsh.ParseSetupOptions(body)))
-	return r.write(mmsh.AppendPushSetupReply(nil, mmsh.PushReply{PushID: s.id, Timeout: r.push.opts.IdleTimeout}))
+	return r.write(mmsh.AppendPushSetupReply(nil, mmsh.PushReply{PushID: s.id, Timeout: r.push.times.Load().idle}))
 }
 
 // known returns the session of the cookie, nil when there is none for this stream and peer.
@@ -214,6 +214,6 @@ func (p *Push) touch(s *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.sessions[s.id] == s && s.conn == nil && s.feed == nil {
-		p.expireLocked(s, p.opts.SessionTimeout)
+		p.expireLocked(s, p.times.Load().session)
 	}
 }

@@ -142,7 +142,7 @@ func (r *pushRequest) finish(s *session, feed *pushFeed, res BodyResult, err err
 		feed.End()
 		r.push.forget(s, r.pushConn)
 		log.Info("source ended", slog.Uint64("code", uint64(res.Reason)))
-		r.write(mmsh.AppendPushStartReply(nil, mmsh.PushReply{PushID: s.id, Timeout: r.push.opts.IdleTimeout, Close: true}))
+		r.write(mmsh.AppendPushStartReply(nil, mmsh.PushReply{PushID: s.id, Timeout: r.push.times.Load().idle, Close: true}))
 		r.linger(r.br)
 		return false
 	case once:
@@ -160,7 +160,7 @@ func (r *pushRequest) finish(s *session, feed *pushFeed, res BodyResult, err err
 	}
 	r.push.park(s, feed, r.pushConn)
 	log.Debug("push request complete")
-	return r.write(mmsh.AppendPushStartReply(nil, mmsh.PushReply{PushID: s.id, Timeout: r.push.opts.IdleTimeout}))
+	return r.write(mmsh.AppendPushStartReply(nil, mmsh.PushReply{PushID: s.id, Timeout: r.push.times.Load().idle}))
 }
 
 // broken handles a body that did not end in order. Only a broken connection leaves the encoder its session.

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"github.com/stream-pump/stream-pump/config"
 )
 
 // Bounds of the admin port.
@@ -16,7 +18,7 @@ const (
 	adminTime      = 30 * time.Second // for a whole request with its answer
 	adminIdle      = 60 * time.Second
 	adminMaxHead   = 16 << 10 // bytes
-	adminMaxBody   = 64 << 10 // bytes; nothing there reads a body, so that is generous
+	adminMaxBody   = config.MaxFileBytes
 	adminCloseTime = time.Second
 )
 

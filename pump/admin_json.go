@@ -12,6 +12,7 @@ type APIError struct {
 	Code     string        `json:"code"` // for programs, never changes
 	Text     string        `json:"text"` // for people
 	Problems []ProblemInfo `json:"problems,omitempty"`
+	Refused  []string      `json:"refused,omitempty"` // keys that need a restart
 }
 
 // operation is one method of an address of the API.
@@ -19,8 +20,9 @@ type operation struct {
 	handle  http.HandlerFunc
 	summary string
 	query   []parameter
-	status  int // of success
-	answer  any // a value of the type that is answered, nil for nothing
+	body    string // what is sent along, for people; empty: nothing
+	status  int    // of success
+	answer  any    // a value of the type that is answered, nil for nothing
 	errors  map[int]string
 }
 

@@ -126,9 +126,21 @@ func (a *admin) routes() map[string]methods {
 		"/api/v1/reload": {http.MethodPost: {
 			handle: a.reload, summary: "Read the configuration again and apply what changed, as SIGHUP does.",
 			answer: ReloadInfo{},
+			query:  []parameter{{"partial", "1: apply what can be applied, even if other changes need a restart"}},
 			errors: map[int]string{
 				http.StatusUnprocessableEntity: "the new configuration is wrong; nothing was changed",
-				http.StatusConflict:            "this pump has no configuration file, or it is stopping",
+				http.StatusConflict:            "it changes what needs a restart, this pump has no configuration file, or it is stopping; nothing was changed",
+			},
+		}},
+		"/api/v1/diff": {http.MethodPost: {
+			handle: a.diff, summary: "What a reload would change now, and whom it would disturb. Changes nothing.",
+			answer: ReloadInfo{},
+			query:  []parameter{{"name", "name of the file in the body; .js tells the form of the 2011 program"}},
+			body:   "a configuration; empty: the pump's own file as it is now",
+			errors: map[int]string{
+				http.StatusRequestEntityTooLarge: "more than a configuration may be long",
+				http.StatusUnprocessableEntity:   "the configuration is wrong",
+				http.StatusConflict:              "this pump has no configuration file, or it is stopping",
 			},
 		}},
 		"/api/v1/openapi.json": {http.MethodGet: {

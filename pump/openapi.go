@@ -47,6 +47,12 @@ func (s schemas) operation(path string, op operation) object {
 	}
 	responses["default"] = object{"description": "refused", "content": s.content(reflect.TypeFor[APIError]())}
 	o := object{"summary": op.summary, "responses": responses}
+	if op.body != "" {
+		o["requestBody"] = object{
+			"description": op.body,
+			"content":     object{"application/yaml": object{"schema": object{"type": "string"}}},
+		}
+	}
 	if params := parameters(path, op.query); len(params) > 0 {
 		o["parameters"] = params
 	}

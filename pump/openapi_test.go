@@ -33,7 +33,7 @@ func TestOpenAPI(t *testing.T) {
 	if !strings.HasPrefix(d.OpenAPI, "3.") {
 		t.Errorf("version %q", d.OpenAPI)
 	}
-	for _, path := range []string{"/api/v1/streams", "/api/v1/streams/{path}", "/api/v1/viewers", "/api/v1/viewers/{id}", "/api/v1/reload", "/api/v1/openapi.json"} {
+	for _, path := range []string{"/api/v1/streams", "/api/v1/streams/{path}", "/api/v1/viewers", "/api/v1/viewers/{id}", "/api/v1/reload", "/api/v1/diff", "/api/v1/openapi.json"} {
 		if d.Paths[path] == nil {
 			t.Errorf("%s is not described", path)
 		}

@@ -17,6 +17,10 @@ type Options struct {
 	// [config.Problems] is told line by line.
 	Load func() (*config.Config, error)
 
+	// Parse makes a configuration of a text that may take the place of what Load reads;
+	// nil refuses to compare one. name is that of a file, for its ending.
+	Parse func(name string, data []byte) (*config.Config, error)
+
 	// AdminOptional lets the pump go without the admin port when it cannot be had.
 	AdminOptional bool
 

@@ -48,9 +48,8 @@ type Pump struct {
 
 	reloading sync.Mutex // held from reading a file until it is applied; before mu
 
-	mu       sync.Mutex // guards what follows; held during a reload and the end
-	cfg      *config.Config
-	boot     *config.Config      // what the program started with
+	mu       sync.Mutex          // guards what follows; held during a reload and the end
+	cfg      *config.Config      // in force
 	stations map[string]*station // by lower-case path
 	stopped  bool
 }
@@ -65,7 +64,7 @@ func Start(cfg *config.Config, o Options) (*Pump, error) {
 func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 	o = o.withDefaults()
 	p := &Pump{
-		opts: o, log: o.Log, cfg: cfg, boot: cfg, sockets: socks, started: time.Now(),
+		opts: o, log: o.Log, cfg: cfg, sockets: socks, started: time.Now(),
 		pool: ringbuf.NewPool(poolLimit(cfg)), registry: stream.NewRegistry(), metrics: telemetry.NewMetrics(),
 		limits: access.NewLimits(boundsOf(cfg)), stations: map[string]*station{}, failed: make(chan error, 1), gone: make(chan struct{}),
 	}

@@ -1,10 +1,9 @@
 package pump
 
 import (
+	"context"
 	"errors"
 	"log/slog"
-	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/stream-pump/stream-pump/access"
@@ -12,19 +11,26 @@ import (
 	"github.com/stream-pump/stream-pump/telemetry"
 )
 
-// ReloadInfo is what a reload did.
+// ReloadInfo is what a reload did, or would do.
 type ReloadInfo struct {
-	Added   []string `json:"added"`   // streams
-	Removed []string `json:"removed"` // streams
-	Changed []string `json:"changed"` // streams, with the keys that changed
-	Applied []string `json:"applied"` // settings
-	Later   []string `json:"later"`   // settings that only streams and sources started from now on feel
-	Refused []string `json:"refused"` // changes that need a restart
+	Changes      []ChangeInfo `json:"changes"`
+	Disturbed    int          `json:"viewers_disturbed"` // who see the stream end, or are held while its source starts anew
+	NeedsRestart []string     `json:"needs_restart"`     // keys that cannot change at run time
 }
 
 // Empty reports whether the new configuration is the old one.
-func (r ReloadInfo) Empty() bool {
-	return len(r.Added)+len(r.Removed)+len(r.Changed)+len(r.Applied)+len(r.Later)+len(r.Refused) == 0
+func (r ReloadInfo) Empty() bool { return len(r.Changes) == 0 }
+
+// ChangeInfo is one thing that differs.
+type ChangeInfo struct {
+	Stream  string `json:"stream"` // path; empty: the whole pump
+	Key     string `json:"key"`    // as pulse.min; empty: the whole stream
+	What    string `json:"what"`   // added, removed or changed
+	Old     string `json:"old"`    // empty where there is nothing to show, or only a secret differs
+	New     string `json:"new"`
+	Effect  string `json:"effect"`  // live, next, source, end or restart
+	Viewers int    `json:"viewers"` // whom it disturbs
+	Text    string `json:"text"`    // for people
 }
 
 // ProblemInfo is one thing that is wrong with a configuration.
@@ -40,10 +46,12 @@ type ProblemInfo struct {
 var (
 	ErrNoConfiguration = errors.New("there is no configuration file to read again")
 	ErrStopping        = errors.New("the pump is stopping")
+	ErrNeedsRestart    = errors.New("the new configuration changes what cannot change at run time; nothing was changed")
 )
 
-// ReloadFile reads the configuration again and applies it. On any error nothing changes.
-func (p *Pump) ReloadFile() (ReloadInfo, error) {
+// ReloadFile reads the configuration again and applies it, as [Pump.Reload] does. On any
+// error nothing changes.
+func (p *Pump) ReloadFile(partial bool) (ReloadInfo, error) {
 	if p.opts.Load == nil {
 		return ReloadInfo{}, ErrNoConfiguration
 	}
@@ -53,34 +61,88 @@ func (p *Pump) ReloadFile() (ReloadInfo, error) {
 	if err != nil {
 		return ReloadInfo{}, err
 	}
-	return p.Reload(cfg)
+	return p.Reload(cfg, partial)
 }
 
 // Reload applies a new configuration. Streams that are in both keep their viewers; a
-// source that changed starts anew while they are held. What can only be set at the start
-// is refused, and everything else applied.
-func (p *Pump) Reload(cfg *config.Config) (ReloadInfo, error) {
+// source that changed starts anew while they are held. A configuration that changes what
+// can only be set at the start is refused whole with [ErrNeedsRestart], and the answer
+// names the keys; partial applies everything else.
+func (p *Pump) Reload(cfg *config.Config, partial bool) (ReloadInfo, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped {
 		return ReloadInfo{}, ErrStopping
 	}
-	if err := p.try(cfg); err != nil {
+	info := p.describeDifference(config.Diff(p.cfg, cfg))
+	if len(info.NeedsRestart) > 0 && !partial {
+		return info, ErrNeedsRestart
+	}
+	next := config.Keeping(p.cfg, cfg)
+	if err := p.try(next); err != nil {
 		return ReloadInfo{}, err
 	}
-	if cfg.SSL && p.cert.Load() != nil { // the files may have changed though their names have not
-		if err := p.loadCertificate(cfg); err != nil {
+	if next.SSL && cfg.SSL && p.cert.Load() != nil { // the files may have changed though their names have not
+		if err := p.loadCertificate(next); err != nil {
 			return ReloadInfo{}, err
 		}
 	}
-	d := config.Diff(p.cfg, cfg)
-	info := ReloadInfo{Added: []string{}, Removed: []string{}, Changed: []string{}, Applied: []string{}, Later: []string{}, Refused: []string{}}
-	p.applySettings(cfg, d, &info)
-	if err := p.applyStreams(cfg, d, &info); err != nil {
+	d := config.Diff(p.cfg, next)
+	p.applySettings(next)
+	if err := p.applyStreams(next, d); err != nil {
 		return info, err
 	}
-	p.cfg = cfg
+	p.cfg = next
 	return info, nil
+}
+
+// Compare tells what a reload with this configuration would do now.
+func (p *Pump) Compare(cfg *config.Config) (ReloadInfo, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return ReloadInfo{}, ErrStopping
+	}
+	if err := p.try(config.Keeping(p.cfg, cfg)); err != nil {
+		return ReloadInfo{}, err
+	}
+	return p.describeDifference(config.Diff(p.cfg, cfg)), nil
+}
+
+// describeDifference counts whom each change disturbs. The caller holds p.mu.
+func (p *Pump) describeDifference(d config.Difference) ReloadInfo {
+	info := DescribeDifference(d)
+	counted := map[string]bool{}
+	for i := range info.Changes {
+		c := &info.Changes[i]
+		key := strings.ToLower(c.Stream)
+		if st := p.stations[key]; st != nil && config.Effect(c.Effect).Disturbs() {
+			c.Viewers = st.stream.Viewers()
+			if !counted[key] {
+				info.Disturbed += c.Viewers
+			}
+			counted[key] = true
+		}
+	}
+	return info
+}
+
+// DescribeDifference tells what a reload would do of a pump that nobody watches.
+func DescribeDifference(d config.Difference) ReloadInfo {
+	info := ReloadInfo{Changes: []ChangeInfo{}, NeedsRestart: []string{}}
+	for _, c := range d.Changes() {
+		info.Changes = append(info.Changes, ChangeInfo{
+			Stream: c.Stream, Key: c.Key, What: c.What, Old: c.Old, New: c.New, Effect: string(c.Effect), Text: c.String(),
+		})
+		if c.Effect == config.EffectRestart {
+			key := c.Key
+			if c.Stream != "" {
+				key = "streams." + c.Stream + "." + c.Key
+			}
+			info.NeedsRestart = append(info.NeedsRestart, key)
+		}
+	}
+	return info
 }
 
 // try makes every source once, without starting it, to find out what cannot work.
@@ -95,23 +157,9 @@ func (p *Pump) try(cfg *config.Config) error {
 	return errors.Join(errs...)
 }
 
-func (p *Pump) applySettings(cfg *config.Config, d config.Difference, info *ReloadInfo) {
-	for _, c := range config.Diff(p.boot, cfg).Settings {
-		if needsRestart(c) { // compared with what the program started with: told again at each reload
-			c.Restart = true
-			info.Refused = append(info.Refused, c.String())
-		}
-	}
-	for _, c := range d.Settings {
-		switch {
-		case needsRestart(c):
-		case hasPrefix(c.Key, "ring.", "pull.", "hold", "use_", "http_proxy_"):
-			info.Later = append(info.Later, c.String())
-		default:
-			info.Applied = append(info.Applied, c.String())
-		}
-	}
+func (p *Pump) applySettings(cfg *config.Config) {
 	p.server.Update(settingsOf(cfg))
+	p.push.SetTimeouts(cfg.Push.IdleTimeout.D(), cfg.Push.SessionTimeout.D(), cfg.Request.HeadTimeout.D())
 	p.limits.SetBounds(boundsOf(cfg))
 	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))
 	if p.opts.Level != nil {
@@ -119,65 +167,38 @@ func (p *Pump) applySettings(cfg *config.Config, d config.Difference, info *Relo
 			p.opts.Level.Set(level)
 		}
 	}
+	for _, st := range p.stations {
+		setBounds(st.stream, st.cfg, cfg)
+	}
 }
 
-// needsRestart knows, beyond what the configuration says, what is read once.
-func needsRestart(c config.Change) bool { return c.Restart || hasPrefix(c.Key, "push.") }
-
-func hasPrefix(s string, prefixes ...string) bool {
-	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
-}
-
-func (p *Pump) applyStreams(cfg *config.Config, d config.Difference, info *ReloadInfo) error {
+func (p *Pump) applyStreams(cfg *config.Config, d config.Difference) error {
 	for _, s := range d.Removed {
 		key := strings.ToLower(s.Path)
 		p.remove(p.stations[key])
 		delete(p.stations, key)
-		info.Removed = append(info.Removed, s.Path)
 	}
 	var errs []error
 	for _, c := range d.Changed {
-		if err := p.retune(p.stations[strings.ToLower(c.New.Path)], c.New, cfg, c.Source); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		note, refused := describeChange(c)
-		info.Changed = append(info.Changed, note...)
-		info.Refused = append(info.Refused, refused...)
+		errs = append(errs, p.retune(p.stations[strings.ToLower(c.New.Path)], c.New, cfg, c.Source))
 	}
 	for _, s := range d.Added {
-		if err := p.addLocked(s, cfg); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		info.Added = append(info.Added, s.Path)
+		errs = append(errs, p.addLocked(s, cfg))
 	}
 	p.publish()
 	return errors.Join(errs...)
 }
 
-// fixedKeys are what a stream is made with and keeps until it is removed.
-var fixedKeys = []string{"path", "name"}
-
-// describeChange tells what was done about a stream, and what a running stream cannot
-// take over.
-func describeChange(c config.StreamChange) (changed, refused []string) {
-	var keys []string
-	for _, x := range c.Changes {
-		if slices.Contains(fixedKeys, x.Key) {
-			x.Restart = true
-			refused = append(refused, "stream "+c.New.Path+": "+x.String())
-			continue
-		}
-		keys = append(keys, x.String())
-	}
-	if len(keys) > 0 {
-		changed = append(changed, c.New.Path+": "+strings.Join(keys, "; "))
-	}
-	return changed, refused
+// effectText says in the log what became of a change.
+var effectText = map[config.Effect]string{
+	config.EffectLive:    "applied",
+	config.EffectNext:    "applied to streams and sources that start from now on",
+	config.EffectSource:  "applied, the source starts anew",
+	config.EffectEnd:     "applied, viewers got the end of the stream",
+	config.EffectRestart: "needs a restart, not applied",
 }
 
-// logReload tells what a reload did: each refusal and each problem on a line of its own.
+// logReload tells what a reload did: each change and each problem on a line of its own.
 func (p *Pump) logReload(info ReloadInfo, err error) {
 	var problems config.Problems
 	switch {
@@ -187,45 +208,26 @@ func (p *Pump) logReload(info ReloadInfo, err error) {
 		}
 		p.log.Error("nothing was changed, the former configuration stays", slog.Int("problems", len(problems)))
 		return
+	case errors.Is(err, ErrNeedsRestart):
+		for _, c := range info.Changes {
+			if c.Effect == string(config.EffectRestart) {
+				p.log.Error("cannot change at run time", slog.String("change", c.Text))
+			}
+		}
+		p.log.Error("nothing was changed, the former configuration stays", slog.Any("needs_restart", info.NeedsRestart))
+		return
 	case err != nil:
 		p.log.Error("reloading", slog.Any("error", err))
 		return
 	}
-	for _, x := range info.Refused {
-		p.log.Warn("needs a restart, not applied", slog.String("change", x))
-	}
-	for what, list := range map[string][]string{
-		"stream added": info.Added, "stream removed": info.Removed, "stream changed": info.Changed, "setting applied": info.Applied,
-		"setting applied to streams and sources that start from now on": info.Later,
-	} {
-		for _, x := range list {
-			p.log.Info(what, slog.String("change", x))
+	for _, c := range info.Changes {
+		level := slog.LevelInfo
+		if c.Effect == string(config.EffectRestart) {
+			level = slog.LevelWarn
 		}
+		p.log.Log(context.Background(), level, effectText[config.Effect(c.Effect)], slog.String("change", c.Text), slog.Int("viewers", c.Viewers))
 	}
 	if info.Empty() {
 		p.log.Info("configuration read again, nothing has changed")
-	}
-}
-
-func (a *admin) reload(w http.ResponseWriter, r *http.Request) {
-	a.pump.log.Info("reload", slog.String("operator", r.RemoteAddr))
-	info, err := a.pump.ReloadFile()
-	a.pump.logReload(info, err)
-	var problems config.Problems
-	switch {
-	case err == nil:
-		writeJSON(w, http.StatusOK, info)
-	case errors.As(err, &problems):
-		e := APIError{Code: "invalid_configuration", Text: "the new configuration is wrong; nothing was changed"}
-		for _, x := range problems {
-			e.Problems = append(e.Problems, ProblemInfo{File: x.File, Line: x.Line, Column: x.Column, What: x.What, Right: x.Right})
-		}
-		writeJSON(w, http.StatusUnprocessableEntity, e)
-	case errors.Is(err, ErrNoConfiguration):
-		writeError(w, http.StatusConflict, "no_configuration", err.Error())
-	case errors.Is(err, ErrStopping):
-		writeError(w, http.StatusConflict, "stopping", err.Error())
-	default:
-		writeError(w, http.StatusUnprocessableEntity, "not_applied", telemetry.RedactText(err.Error()))
 	}
 }

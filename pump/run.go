@@ -52,7 +52,7 @@ func (p *Pump) obey(ctx context.Context, sig os.Signal) (over bool, err error) {
 	switch sig {
 	case syscall.SIGHUP:
 		p.log.Info("reload", slog.String("signal", sig.String()))
-		p.logReload(p.ReloadFile())
+		p.logReload(p.ReloadFile(false))
 	case upgradeSignal:
 		if err := p.handOver(ctx); err != nil {
 			p.log.Error("the new program does not serve, this one goes on", slog.Any("error", err))

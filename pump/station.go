@@ -124,6 +124,7 @@ func isPushed(c config.Stream) bool {
 // only if they must: viewers are held meanwhile. On an error the stream is as it was.
 func (p *Pump) retune(st *station, c config.Stream, whole *config.Config, anew bool) error {
 	setBounds(st.stream, c, whole)
+	st.stream.SetName(c.Name)
 	if !anew {
 		st.cfg = c
 		st.target = p.targetOf(st)

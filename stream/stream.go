@@ -84,6 +84,7 @@ type Stream struct {
 
 	lagMax, burstMax atomic.Int64 // ns, see SetBounds
 	holdFor          atomic.Int64 // ns
+	name             atomic.Pointer[string]
 
 	mu       sync.Mutex // guards what follows, and orders state changes; never on the packet path
 	owner    *Publisher
@@ -103,6 +104,7 @@ func New(o Options) *Stream {
 	s.rate = telemetry.NewRate(5*time.Second, nil)
 	s.token <- struct{}{}
 	s.wakers.Store(new([]Waker))
+	s.SetName(o.Name)
 	s.SetHold(DefaultHold)
 	if o.Hold > 0 {
 		s.SetHold(o.Hold)
@@ -115,11 +117,14 @@ var started = time.Now()
 // Monotonic returns the clock of Meta.Arrived: ns since the program started.
 func Monotonic() int64 { return int64(time.Since(started)) }
 
-// Path, Name and Type return what the stream was made with.
+// Path and Type return what the stream was made with.
 func (s *Stream) Path() string { return s.opts.Path }
 
 // Name returns the stream's name for people.
-func (s *Stream) Name() string { return s.opts.Name }
+func (s *Stream) Name() string { return *s.name.Load() }
+
+// SetName replaces the stream's name for people.
+func (s *Stream) SetName(name string) { s.name.Store(&name) }
 
 // Type returns the type of the stream's source.
 func (s *Stream) Type() string { return s.opts.Type }
