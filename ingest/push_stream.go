@@ -45,11 +45,19 @@ func (r *pushRequest) receive(s *session, once bool) bool {
 		r.push.forget(s, r.pushConn)
 		return r.refuse(statusOf(err), err.Error())
 	}
+	read := false
+	defer func() {
+		if !read { // a panic, which somebody above deals with: the stream must not stay taken
+			feed.Lost()
+			r.push.forget(s, r.pushConn)
+		}
+	}()
 	r.log.Info("source connected", slog.String("kind", r.kind.String()))
 	r.expect()
 	r.alive(true)
 	body, untilClose := r.body()
 	res, err := r.read(body, feed, s)
+	read = true
 	return r.finish(s, feed, res, err, once, untilClose)
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/stream"
+	"github.com/stream-pump/stream-pump/telemetry"
 )
 
 // SupervisorOptions describe how the sources of one stream are kept going. Stream, Timeline and Sources are
@@ -235,7 +236,7 @@ func (s *Supervisor) start(ctx context.Context, i int, trial bool) *attempt {
 	go func() {
 		defer close(a.done)
 		defer cancel()
-		a.err = src.Run(ctx, feed)
+		a.err = s.ask(ctx, src, feed)
 		feed.Lost()
 		a.endedAt = time.Now()
 		switch {
@@ -250,6 +251,20 @@ func (s *Supervisor) start(ctx context.Context, i int, trial bool) *attempt {
 		}
 	}()
 	return a
+}
+
+// errPanicked says that a source was lost by a mistake in the program.
+var errPanicked = errors.New("the program made a mistake (a panic); the source is asked again")
+
+// ask runs a source. One that panics is lost, like any other.
+func (s *Supervisor) ask(ctx context.Context, src Source, feed *Feed) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			telemetry.CaughtPanic(s.log, "source "+src.Name(), v)
+			err = errPanicked
+		}
+	}()
+	return src.Run(ctx, feed)
 }
 
 // sleep waits for d and tells whether ctx was not done before.

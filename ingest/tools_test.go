@@ -77,7 +77,7 @@ func TestPushByFFmpeg(t *testing.T) { // MUST-S3
 			if err != nil {
 				t.Errorf("ffmpeg: %v\n%s", err, out)
 			}
-			waitFor(t, "the end", func() bool { return d.s.State() != stream.Live })
+			waitFor(t, "the end", func() bool { return d.s.Ring().Tail() > 0 && d.s.State() != stream.Live })
 			list := d.take()
 			if len(list) < 100 || list[len(list)-1].Kind != ringbuf.End {
 				t.Errorf("%d slabs, state %v", len(list), d.s.State())

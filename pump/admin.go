@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/telemetry"
 )
 
 // Bounds of the admin port.
@@ -82,6 +83,7 @@ func (a *admin) handler() http.Handler {
 // reaching a loopback port by a name that they have pointed there.
 func (a *admin) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer a.contain(r)
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
@@ -98,6 +100,19 @@ func (a *admin) guard(next http.Handler) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, adminMaxBody)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// contain ends one request whose handler panics. What it has written so far must not look
+// whole, so that its connection is closed.
+func (a *admin) contain(r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+		telemetry.CaughtPanic(a.pump.log, "a request at the admin port: "+r.Method, v)
+	}
+	panic(http.ErrAbortHandler)
 }
 
 func (a *admin) permits(remote string) bool {

@@ -20,6 +20,7 @@ func (p *Pump) exportMetrics() {
 		func() float64 { return float64(p.pool.Bytes()) })
 	m.GaugeFunc("stream_pump_slabs_live", "Packets that somebody holds.", func() float64 { return float64(p.pool.Live()) })
 	m.GaugeFunc("stream_pump_push_sessions", "Sessions of encoders that are kept.", func() float64 { return float64(p.push.Sessions()) })
+	m.CounterFunc("stream_pump_panics_total", "Panics that ended one connection, source or request instead of the program: mistakes in the program.", telemetry.Panics)
 	m.CounterFunc("stream_pump_loops_busy_nanoseconds_total", "Time all event loops spent writing to viewers.", p.loopsBusy)
 	m.CounterFunc("stream_pump_egress_calls_total", "System calls that event loops wrote to viewers with: a batch of io_uring is one.", p.server.EgressCalls)
 	m.CounterFunc("stream_pump_copied_bytes_total", "Bytes copied in user space on their way to viewers: those behind TLS, and of plain ASF.", p.server.Copied)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -61,7 +62,8 @@ func (s *Server) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 }
 
 // OnClose implements gnet.EventHandler.
-func (s *Server) OnClose(gc gnet.Conn, err error) gnet.Action {
+func (s *Server) OnClose(gc gnet.Conn, err error) (act gnet.Action) {
+	defer s.contain(gc, &act)
 	c, ok := gc.Context().(*conn)
 	if !ok || c.loop == nil {
 		return gnet.None
@@ -76,6 +78,9 @@ func (s *Server) OnClose(gc gnet.Conn, err error) gnet.Action {
 	if s.ctx.Err() != nil {
 		c.unseat(ReasonDrained)
 	}
+	if errors.Is(err, unix.ETIMEDOUT) {
+		c.unseat(ReasonStalled) // its side has been silent: a cable was pulled, a machine lost its power
+	}
 	c.unseat(ReasonLeft)
 	return gnet.None
 }
@@ -86,6 +91,12 @@ func (s *Server) OnTraffic(gc gnet.Conn) gnet.Action {
 		b.heard(gc)
 		return gnet.None
 	}
+	return s.heard(gc)
+}
+
+// heard works on what a connection has sent. Runs on the loop.
+func (s *Server) heard(gc gnet.Conn) (act gnet.Action) {
+	defer s.contain(gc, &act)
 	c, ok := gc.Context().(*conn)
 	if !ok {
 		return gnet.Close

@@ -60,9 +60,12 @@ func (s *Server) host(ctx context.Context, conn net.Conn, a answer) {
 	boundKernel(conn, sendBuffer(t.stream))
 	s.enter(t)
 	c := s.crowds.join(t.stream, g)
-	why := g.run(ctx)
-	s.crowds.leave(c, g)
-	s.leave(t, g.describe(), why)
+	why := ReasonError // unless run returns
+	defer func() {
+		s.crowds.leave(c, g)
+		s.leave(t, g.describe(), why)
+	}()
+	why = g.run(ctx)
 }
 
 // boundKernel bounds what the kernel buffers for a connection, under whatever wraps it.

@@ -124,6 +124,7 @@ func (s *Server) spawn(c net.Conn, serve func(context.Context)) bool {
 			delete(s.hosted, c)
 			s.mu.Unlock()
 		}()
+		defer s.containHosted()
 		serve(s.ctx)
 	})
 	return true
@@ -158,7 +159,7 @@ func (s *Server) tick() {
 func (l *loop) tick() {
 	now := stream.Monotonic()
 	for c := range l.conns {
-		c.tick(now)
+		l.tickOne(c, now)
 	}
 }
 

@@ -78,7 +78,7 @@ type Stream struct {
 	header  atomic.Pointer[Header]
 	wakers  atomic.Pointer[[]Waker]
 	rate    *telemetry.Rate
-	liveAt  atomic.Int64  // unix ms since when the stream delivers, 0 when it does not
+	liveAt  atomic.Int64  // ns, monotonic, since when the stream delivers, 0 when it does not
 	token   chan struct{} // holds one element when nobody is the producer
 	viewers atomic.Int64
 
@@ -184,7 +184,7 @@ func (s *Stream) Uptime() time.Duration {
 	if at == 0 {
 		return 0
 	}
-	return time.Duration(time.Now().UnixMilli()-at) * time.Millisecond
+	return time.Duration(Monotonic() - at)
 }
 
 // Source returns the name of whoever holds the producer's role, "" when nobody does.
@@ -250,7 +250,7 @@ func (s *Stream) setState(to State) {
 	}
 	switch {
 	case to.Delivering() && !from.Delivering():
-		s.liveAt.Store(time.Now().UnixMilli())
+		s.liveAt.Store(max(1, Monotonic()))
 		s.opts.Metrics.SourceUp.Set(1)
 	case !to.Delivering():
 		s.liveAt.Store(0)
