@@ -1,7 +1,9 @@
 package access
 
 import (
+	"context"
 	"crypto/md5"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -14,38 +16,54 @@ import (
 	"time"
 )
 
-// What [Credentials.Check] finds wrong. Each is answered with 401 and
-// [Credentials.ChallengeAfter].
+// What [Credentials.Identify] finds wrong. All but the last two are answered with 401
+// and [Credentials.ChallengeFor].
 var (
 	ErrCredentialsMissing = errors.New("credentials missing")
 	ErrCredentialsBad     = errors.New("credentials wrong")
 	ErrCredentialsStale   = errors.New("credentials answer an old challenge")
+	ErrCredentialsBusy    = errors.New("too many are logging in, try again") // 503
+	ErrCredentialsSlow    = errors.New("credentials take time to check")     // see IdentifyNow
 )
 
-// CredentialsOptions tune [NewCredentials]; zero fields take the defaults.
+// CredentialsOptions tune [NewUsers]; zero fields take the defaults.
 type CredentialsOptions struct {
-	Realm         string           // default "stream-pump"
-	AllowBasic    bool             // also offer and accept Basic
+	Realm         string           // default [Realm]
+	AllowBasic    bool             // offer and accept Basic without TLS too; with TLS it always is
 	NonceLifetime time.Duration    // default 2 minutes
+	Hasher        *Hasher          // of hashed passwords; default: one of its own
 	Now           func() time.Time // default time.Now
 }
 
-// Credentials are the user and password asked of whoever pushes a stream. Methods
-// may be called from any goroutine. A nil *Credentials asks for nothing.
+// Credentials are the users of one place and how they log in there. Methods may be
+// called from any goroutine. A nil *Credentials asks for nothing.
 type Credentials struct {
-	user, password string
-	opts           CredentialsOptions
-	nonces         *nonces
+	users  *logins
+	opts   CredentialsOptions
+	nonces *nonces
 }
 
 // NewCredentials returns credentials for one user, or nil, which lets everyone in,
-// when both user and password are empty.
+// when both user and password are empty. Without one of the two nobody gets in.
 func NewCredentials(user, password string, opts CredentialsOptions) *Credentials {
 	if user == "" && password == "" {
 		return nil
 	}
+	c, err := NewUsers([]User{{Name: user, Password: password}}, opts)
+	if err != nil {
+		c, _ = NewUsers([]User{{Name: rand.Text(), Password: rand.Text()}}, opts)
+	}
+	return c
+}
+
+// NewUsers returns credentials for a list of users, or nil, which lets everyone in,
+// for an empty list. The error names the user and what is wrong, without secrets.
+func NewUsers(list []User, opts CredentialsOptions) (*Credentials, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
 	if opts.Realm == "" {
-		opts.Realm = "stream-pump"
+		opts.Realm = Realm
 	}
 	if opts.NonceLifetime <= 0 {
 		opts.NonceLifetime = 2 * time.Minute
@@ -53,87 +71,159 @@ func NewCredentials(user, password string, opts CredentialsOptions) *Credentials
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	return &Credentials{user: user, password: password, opts: opts, nonces: newNonces(opts.NonceLifetime, opts.Now)}
+	users, err := newLogins(list, opts.Realm)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Hasher == nil && len(users.hashed) > 0 {
+		opts.Hasher = NewHasher(HasherOptions{Now: opts.Now})
+	}
+	return &Credentials{users: users, opts: opts, nonces: newNonces(opts.NonceLifetime, opts.Now)}, nil
 }
 
-// Challenge returns the values of WWW-Authenticate, one scheme each, the better
-// first. Send each as a line of its own: Windows encoders read no lists.
-func (c *Credentials) Challenge() []string { return c.ChallengeAfter(nil) }
+// Challenge returns the values of WWW-Authenticate for a client without TLS.
+func (c *Credentials) Challenge() []string { return c.ChallengeFor(nil, nil) }
 
-// ChallengeAfter is [Credentials.Challenge] in answer to what Check returned: after
-// [ErrCredentialsStale] the client is told that its password was right.
-func (c *Credentials) ChallengeAfter(err error) []string {
+// ChallengeFor returns the values of WWW-Authenticate in answer to what Identify
+// returned for r, one scheme each, the better first: what at least one of the users can
+// use. Send each as a line of its own: Windows encoders read no lists. After
+// [ErrCredentialsStale] the client is told that its password was right. The list is
+// empty when only TLS would do.
+func (c *Credentials) ChallengeFor(r *http.Request, err error) []string {
 	if c == nil {
 		return nil
 	}
-	nonce := c.nonces.issue()
-	digest := "Digest realm=" + quote(c.opts.Realm) + ", qop=\"auth\", algorithm=MD5, nonce=" + quote(nonce) +
-		", opaque=" + quote(nonce[:8])
-	if errors.Is(err, ErrCredentialsStale) {
-		digest += ", stale=true"
+	var list []string
+	if c.users.digest {
+		nonce := c.nonces.issue()
+		digest := "Digest realm=" + quote(c.opts.Realm) + ", qop=\"auth\", algorithm=MD5, nonce=" + quote(nonce) +
+			", opaque=" + quote(nonce[:8])
+		if errors.Is(err, ErrCredentialsStale) {
+			digest += ", stale=true"
+		}
+		list = append(list, digest)
 	}
-	if !c.opts.AllowBasic {
-		return []string{digest}
+	if c.users.basic && c.takesBasic(r) {
+		list = append(list, "Basic realm="+quote(c.opts.Realm))
 	}
-	return []string{digest, "Basic realm=" + quote(c.opts.Realm)}
+	return list
 }
 
-// Check returns nil when r carries the right credentials, else one of
-// [ErrCredentialsMissing], [ErrCredentialsBad] and [ErrCredentialsStale].
+func (c *Credentials) takesBasic(r *http.Request) bool {
+	return c.opts.AllowBasic || r != nil && r.TLS != nil
+}
+
+// Check is Identify for those who do not mind who it is.
 func (c *Credentials) Check(r *http.Request) error {
+	_, err := c.Identify(r)
+	return err
+}
+
+// Identify returns the user whose credentials r carries, "" for nil credentials; else
+// one of the errors above. It may take as long as a hashed password takes to check,
+// and to wait for its turn, until r's context ends: not for an event loop.
+func (c *Credentials) Identify(r *http.Request) (user string, err error) {
+	return c.identify(r, false)
+}
+
+// IdentifyNow is Identify for who must not wait: it returns [ErrCredentialsSlow]
+// where a hash would have to be computed, whoever the user is. Call Identify then,
+// somewhere else.
+func (c *Credentials) IdentifyNow(r *http.Request) (user string, err error) {
+	return c.identify(r, true)
+}
+
+func (c *Credentials) identify(r *http.Request, now bool) (string, error) {
 	if c == nil {
-		return nil
+		return "", nil
 	}
 	for _, line := range r.Header.Values("Authorization") {
 		for _, given := range parseChallenges(line) {
 			switch {
 			case given.scheme == "digest":
 				return c.checkDigest(r, given)
-			case given.scheme == "basic" && c.opts.AllowBasic:
-				return c.checkBasic(given)
+			case given.scheme == "basic" && c.takesBasic(r):
+				return c.checkBasic(r.Context(), given, now)
 			}
 		}
 	}
-	return ErrCredentialsMissing
+	return "", ErrCredentialsMissing
 }
 
-func (c *Credentials) checkBasic(given challenge) error {
+// checkBasic costs one hash whenever it fails, if any user has one: the time says
+// nothing about who is known, nor who has a hash.
+func (c *Credentials) checkBasic(ctx context.Context, given challenge, now bool) (string, error) {
 	text, err := base64.StdEncoding.DecodeString(given.token68)
 	if err != nil {
-		return ErrCredentialsBad
+		return "", ErrCredentialsBad
 	}
-	user, password, found := strings.Cut(string(text), ":")
-	if !found || equal(user, c.user)&equal(password, c.password) != 1 {
-		return ErrCredentialsBad
+	name, password, found := strings.Cut(string(text), ":")
+	if !found {
+		return "", ErrCredentialsBad
 	}
-	return nil
+	u, known := c.users.find(name)
+	hashed := known && u.hashed != ""
+	switch {
+	case hashed && c.opts.Hasher.knows(u, password):
+		return u.name, nil
+	case !hashed && equal(password, u.password) == 1 && known && u.password != "":
+		return u.name, nil
+	}
+	if !hashed {
+		u = c.users.decoy(name)
+	}
+	if u == nil {
+		return "", ErrCredentialsBad
+	}
+	if now {
+		return "", ErrCredentialsSlow
+	}
+	right, err := c.opts.Hasher.compute(ctx, u, password, hashed)
+	switch {
+	case err != nil:
+		return "", err
+	case !right || !hashed:
+		return "", ErrCredentialsBad
+	}
+	return u.name, nil
 }
 
 // checkDigest checks an answer to a challenge of ours. The password is checked
 // before the nonce: a stale nonce is told only to who knows the password, and only
 // who knows it makes the pump remember anything.
-func (c *Credentials) checkDigest(r *http.Request, given challenge) error {
+func (c *Credentials) checkDigest(r *http.Request, given challenge) (string, error) {
 	qop := strings.ToLower(given.get("qop"))
 	if alg := given.get("algorithm"); (alg != "" && !strings.EqualFold(alg, "MD5")) || (qop != "" && qop != "auth") {
-		return ErrCredentialsBad
+		return "", ErrCredentialsBad
 	}
 	nc, ncErr := strconv.ParseUint(given.get("nc"), 16, 32)
 	if qop != "" && (ncErr != nil || given.get("cnonce") == "") {
-		return ErrCredentialsBad
+		return "", ErrCredentialsBad
 	}
+	u, ha1 := c.digestUser(given.params["username"])
 	want := digestAnswer(hashMD5, digestInput{
-		user: c.user, realm: c.opts.Realm, password: c.password, method: r.Method, uri: given.params["uri"].raw,
+		ha1: ha1, method: r.Method, uri: given.params["uri"].raw,
 		nonce: given.get("nonce"), qop: given.get("qop"), nc: given.get("nc"), cnonce: given.get("cnonce"),
 	})
-	name := given.params["username"]
-	user := equal(name.value, c.user) | equal(name.raw, c.user)
-	if user&equal(strings.ToLower(given.get("response")), want) != 1 || !sameTarget(r, given.params["uri"].raw) {
-		return ErrCredentialsBad
+	if equal(strings.ToLower(given.get("response")), want) != 1 || u == nil || !sameTarget(r, given.params["uri"].raw) {
+		return "", ErrCredentialsBad
 	}
 	if !c.nonces.alive(given.get("nonce")) || !c.nonces.use(given.get("nonce"), qop != "", uint32(nc)) {
-		return ErrCredentialsStale
+		return u.name, ErrCredentialsStale
 	}
-	return nil
+	return u.name, nil
+}
+
+// digestUser returns the user that an answer names, in either reading of its name, and
+// what to check the answer by; nil and some HA1 for who is not known or cannot use
+// Digest.
+func (c *Credentials) digestUser(name param) (*login, string) {
+	for _, s := range []string{name.value, name.raw} {
+		if u, known := c.users.find(s); known && u.ha1 != "" {
+			return u, u.ha1
+		}
+	}
+	return nil, c.users.noHA1
 }
 
 // sameTarget reports whether the uri a client signed is the one it asks for. Some
@@ -156,13 +246,17 @@ func equal(a, b string) int {
 type digestInput struct {
 	user, realm, password, method, uri string
 	nonce, qop, nc, cnonce             string
-	sess                               bool // algorithm ends in -sess
+	ha1                                string // in place of user, realm and password
+	sess                               bool   // algorithm ends in -sess
 }
 
 // digestAnswer is the response of RFC 2617 3.2.2.1 and RFC 7616 3.4.1; without qop
 // that of RFC 2069.
 func digestAnswer(hash func(string) string, in digestInput) string {
-	a1 := hash(in.user + ":" + in.realm + ":" + in.password)
+	a1 := in.ha1
+	if a1 == "" {
+		a1 = hash(in.user + ":" + in.realm + ":" + in.password)
+	}
 	if in.sess {
 		a1 = hash(a1 + ":" + in.nonce + ":" + in.cnonce)
 	}

@@ -133,7 +133,7 @@ func TestDigestReplay(t *testing.T) {
 	if !errors.Is(err, ErrCredentialsStale) {
 		t.Errorf("replay: %v", err)
 	}
-	if s := c.ChallengeAfter(err)[0]; !strings.Contains(s, "stale=true") {
+	if s := c.ChallengeFor(nil, err)[0]; !strings.Contains(s, "stale=true") {
 		t.Errorf("challenge after a stale answer: %s", s)
 	}
 	nonce := nonceOf(t, c)

@@ -287,7 +287,7 @@ func TestPullAuthenticates(t *testing.T) {
 			return
 		}
 		if err := creds.Check(req); err != nil {
-			_, _ = conn.Write(mmsh.AppendError(nil, mmsh.ErrorParams{Status: 401, Challenges: creds.ChallengeAfter(err)}))
+			_, _ = conn.Write(mmsh.AppendError(nil, mmsh.ErrorParams{Status: 401, Challenges: creds.ChallengeFor(nil, err)}))
 			return
 		}
 		_, _ = io.WriteString(conn, rex+"\r\n"+string(pullBody(raw, 0, packets(0, 3)...)))

@@ -92,7 +92,7 @@ func (r *pushRequest) challenge(err error) mmsh.ErrorParams {
 		r.log.Warn("push refused", slog.Int("status", http.StatusUnauthorized), slog.String("reason", err.Error()))
 	}
 	return mmsh.ErrorParams{
-		Status: http.StatusUnauthorized, Text: err.Error(), Challenges: r.target.Credentials.ChallengeAfter(err), Push: true,
+		Status: http.StatusUnauthorized, Text: err.Error(), Challenges: r.target.Credentials.ChallengeFor(r.req, err), Push: true,
 	}
 }
 
