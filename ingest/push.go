@@ -89,10 +89,11 @@ func (p *Push) SetTimeouts(idle, session, head time.Duration) {
 }
 
 // ServeConn serves one connection whose first request head was read from br with [http.ReadRequest], and the
-// requests that follow on it. It owns conn until it returns, soon after ctx is done at the latest; the caller closes
+// requests that follow on it. The client's address is req.RemoteAddr, or conn's where that says none; req.TLS holds for
+// all requests of the connection. It owns conn until it returns, soon after ctx is done at the latest; the caller closes
 // it.
 func (p *Push) ServeConn(ctx context.Context, conn net.Conn, br *bufio.Reader, req *http.Request) {
-	c := &pushConn{push: p, ctx: ctx, conn: conn, peer: peerOf(conn)}
+	c := &pushConn{push: p, ctx: ctx, conn: conn, peer: peerOf(conn, req), tls: req.TLS}
 	stop := context.AfterFunc(ctx, func() { c.interrupt("the pump is shutting down") })
 	defer stop()
 	heads := newHeadReader(br)

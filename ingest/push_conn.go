@@ -3,6 +3,7 @@ package ingest
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -29,6 +30,7 @@ type pushConn struct {
 	ctx  context.Context
 	conn net.Conn
 	peer netip.AddrPort
+	tls  *tls.ConnectionState // nil without TLS
 
 	mu     sync.Mutex // guards what follows
 	reason string     // why reading was interrupted, "" when it was not
@@ -117,6 +119,7 @@ func (c *pushConn) next(h *headReader) *http.Request {
 	req, err := h.read()
 	switch {
 	case err == nil:
+		req.RemoteAddr, req.TLS = c.peer.String(), c.tls
 		return req
 	case errors.Is(h.err, os.ErrDeadlineExceeded):
 		c.fail(h.br, mmsh.ErrorParams{Status: http.StatusRequestTimeout, Text: "the request head took too long"})
@@ -165,10 +168,15 @@ func (h *headReader) read() (*http.Request, error) {
 	return http.ReadRequest(h.br)
 }
 
-// peerOf returns the address of the other side; invalid when it has none.
-func peerOf(conn net.Conn) netip.AddrPort {
+// peerOf returns the address of the client: the request's, which knows better than the
+// connection who is behind a proxy. It is invalid when neither says one.
+func peerOf(conn net.Conn, req *http.Request) netip.AddrPort {
+	said := []string{req.RemoteAddr}
 	if a := conn.RemoteAddr(); a != nil {
-		if ap, err := netip.ParseAddrPort(a.String()); err == nil {
+		said = append(said, a.String())
+	}
+	for _, s := range said {
+		if ap, err := netip.ParseAddrPort(s); err == nil {
 			return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 		}
 	}

@@ -588,7 +588,7 @@ func TestPushCredentials(t *testing.T) { // MUST-S9, MUST-S10
 	e.start(id, endless)
 	e.send(pushBody(testHeader(320), packets(0, 3)...))
 	d.slabs(3)
-	if d.push.find(id, d.s, peerOf(stranger{e.conn}).Addr()) != nil {
+	if d.push.find(id, d.s, peerOf(stranger{e.conn}, &http.Request{}).Addr()) != nil {
 		t.Error("the push-id is good for another address")
 	}
 }

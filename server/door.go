@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -138,9 +139,21 @@ func (d *door) push() {
 		return
 	}
 	req.RemoteAddr = d.remote.String()
+	req.TLS = tlsState(d.conn)
 	_ = d.conn.SetReadDeadline(time.Time{})
 	d.srv.opts.Push.ServeConn(d.ctx, d.conn, d.br, req)
 	d.hangUp()
+}
+
+// tlsState returns what is known of a connection's TLS, its client's certificate among
+// it; nil for one without.
+func tlsState(c net.Conn) *tls.ConnectionState {
+	t, ok := c.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	state := t.ConnectionState()
+	return &state
 }
 
 // handOver takes the connection off its loop and carries the answer out on a goroutine.

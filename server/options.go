@@ -14,8 +14,10 @@ import (
 )
 
 // PushHandler takes over the connection of an encoder. req was read from br with
-// [http.ReadRequest], so its Body can be read; ServeConn owns the connection until it
-// returns, then the server closes it. ctx ends when the server is closed.
+// [http.ReadRequest], so its Body can be read; its RemoteAddr is the client's, and its
+// TLS is set where the connection is behind TLS: VerifiedChains[0][0] is then the
+// client's certificate, if it showed one that was verified. ServeConn owns the connection
+// until it returns, then the server closes it. ctx ends when the server is closed.
 type PushHandler interface {
 	ServeConn(ctx context.Context, conn net.Conn, br *bufio.Reader, req *http.Request)
 }

@@ -3,6 +3,8 @@ package server
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
@@ -82,5 +84,53 @@ func TestPushEndsWithTheServer(t *testing.T) {
 	case <-p.ended:
 	default:
 		t.Error("the push was not told, or not waited for")
+	}
+}
+
+// certifiedPush tells which certificate a push came with.
+type certifiedPush struct{}
+
+func (certifiedPush) ServeConn(_ context.Context, conn net.Conn, _ *bufio.Reader, req *http.Request) {
+	text := "no TLS"
+	if req.TLS != nil {
+		text = "no certificate"
+		if v := req.TLS.VerifiedChains; len(v) > 0 {
+			text = v[0][0].SerialNumber.String()
+		}
+	}
+	_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: "+textOf(len(text))+"\r\n\r\n"+text)
+}
+
+// A push handler sees the certificate that an encoder was verified by.
+func TestPushShowsTheClientsCertificate(t *testing.T) {
+	w := newWorld(t, plan{push: certifiedPush{}})
+	cert := testCertificate(t)
+	own, err := x509.ParseCertificate(cert.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(own)
+	ln := w.listen()
+	w.doors++
+	go func() {
+		w.served <- w.srv.ServeTLS(ln, &tls.Config{
+			Certificates: []tls.Certificate{cert}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: pool,
+		})
+	}()
+	push := strings.Replace(post(""), "/x ", "/x_push ", 1)
+	for want, certs := range map[string][]tls.Certificate{"no certificate": nil, own.SerialNumber.String(): {cert}} {
+		conn, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{InsecureSkipVerify: true, Certificates: certs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := bareClient(t, conn)
+		if r := c.ask(push); string(r.body) != want {
+			t.Errorf("%q, want %q", r.body, want)
+		}
+		c.close()
+	}
+	if r := w.dial().ask(push); string(r.body) != "no TLS" {
+		t.Errorf("without TLS: %q", r.body)
 	}
 }
