@@ -124,12 +124,20 @@ func (p *Pump) listen(cfg *config.Config) (d doors, err error) {
 
 // loadCertificate reads key and certificate; connections that are there keep the old one.
 func (p *Pump) loadCertificate(cfg *config.Config) error {
-	cert, err := tls.LoadX509KeyPair(cfg.SSLCert, cfg.SSLKey)
+	cert, err := readCertificate(cfg)
 	if err != nil {
-		return fmt.Errorf("reading ssl_cert %s and ssl_key %s: %w", cfg.SSLCert, cfg.SSLKey, err)
+		return err
 	}
 	p.cert.Store(&cert)
 	return nil
+}
+
+func readCertificate(cfg *config.Config) (tls.Certificate, error) {
+	cert, err := tls.LoadX509KeyPair(cfg.SSLCert, cfg.SSLKey)
+	if err != nil {
+		return cert, fmt.Errorf("reading ssl_cert %s and ssl_key %s: %w", cfg.SSLCert, cfg.SSLKey, err)
+	}
+	return cert, nil
 }
 
 // serve makes the server and the streams and begins to accept.

@@ -103,8 +103,14 @@ func (p *Pump) Compare(cfg *config.Config) (ReloadInfo, error) {
 	if p.stopped {
 		return ReloadInfo{}, ErrStopping
 	}
-	if err := p.try(config.Keeping(p.cfg, cfg)); err != nil {
+	next := config.Keeping(p.cfg, cfg)
+	if err := p.try(next); err != nil {
 		return ReloadInfo{}, err
+	}
+	if next.SSL {
+		if _, err := readCertificate(next); err != nil {
+			return ReloadInfo{}, err
+		}
 	}
 	return p.describeDifference(config.Diff(p.cfg, cfg)), nil
 }

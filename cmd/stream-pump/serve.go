@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/pump"
@@ -28,7 +29,8 @@ func runCommand() *command {
 			if err != nil {
 				return err
 			}
-			return p.serve(cfg, pump.Options{Load: load})
+			parse := func(name string, text []byte) (*config.Config, error) { return parseText(args[0], name, text) }
+			return p.serve(cfg, pump.Options{Load: load, Parse: parse})
 		},
 	}
 }
@@ -43,6 +45,15 @@ func loadFile(name string) (*config.Config, error) {
 		return nil, fmt.Errorf("%w: %s is neither a file nor a command (stream-pump -h lists the commands)", errFile, name)
 	}
 	return nil, fmt.Errorf("%w: %w", errFile, err)
+}
+
+// parseText makes a configuration of a text that is to take the place of a file: relative
+// paths start where that one is. name is that of the new file, for its ending.
+func parseText(file, name string, text []byte) (*config.Config, error) {
+	if name = filepath.Base(name); name == "." || name == string(filepath.Separator) {
+		name = filepath.Base(file)
+	}
+	return config.LoadText(filepath.Join(filepath.Dir(file), name), text, os.Environ())
 }
 
 // demoFile is the configuration of the demo.
