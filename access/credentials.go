@@ -16,14 +16,13 @@ import (
 	"time"
 )
 
-// What [Credentials.Identify] finds wrong. All but the last two are answered with 401
-// and [Credentials.ChallengeFor].
+// What [Credentials.Identify] finds wrong. All but the last are answered with 401 and
+// [Credentials.ChallengeFor].
 var (
 	ErrCredentialsMissing = errors.New("credentials missing")
 	ErrCredentialsBad     = errors.New("credentials wrong")
 	ErrCredentialsStale   = errors.New("credentials answer an old challenge")
 	ErrCredentialsBusy    = errors.New("too many are logging in, try again") // 503
-	ErrCredentialsSlow    = errors.New("credentials take time to check")     // see IdentifyNow
 )
 
 // CredentialsOptions tune [NewUsers]; zero fields take the defaults.
@@ -119,40 +118,41 @@ func (c *Credentials) Check(r *http.Request) error {
 	return err
 }
 
+// Slow tells whether Identify may take time: a user has a hashed password.
+func (c *Credentials) Slow() bool { return c != nil && len(c.users.hashed) > 0 }
+
 // Identify returns the user whose credentials r carries, "" for nil credentials; else
-// one of the errors above. It may take as long as a hashed password takes to check,
-// and to wait for its turn, until r's context ends: not for an event loop.
+// one of the errors above. Where it is Slow it may take as long as a hashed password
+// takes to check, and to wait for its turn, until r's context ends: not for an event loop.
 func (c *Credentials) Identify(r *http.Request) (user string, err error) {
-	return c.identify(r, false)
-}
-
-// IdentifyNow is Identify for who must not wait: it returns [ErrCredentialsSlow]
-// where a hash would have to be computed, whoever the user is. Call Identify then,
-// somewhere else.
-func (c *Credentials) IdentifyNow(r *http.Request) (user string, err error) {
-	return c.identify(r, true)
-}
-
-func (c *Credentials) identify(r *http.Request, now bool) (string, error) {
 	if c == nil {
 		return "", nil
 	}
+	given, ok := c.given(r)
+	switch {
+	case !ok:
+		return "", ErrCredentialsMissing
+	case given.scheme == "digest":
+		return c.checkDigest(r, given)
+	}
+	return c.checkBasic(r.Context(), given)
+}
+
+// given returns the credentials that r carries in a scheme that is looked at.
+func (c *Credentials) given(r *http.Request) (challenge, bool) {
 	for _, line := range r.Header.Values("Authorization") {
 		for _, given := range parseChallenges(line) {
-			switch {
-			case given.scheme == "digest":
-				return c.checkDigest(r, given)
-			case given.scheme == "basic" && c.takesBasic(r):
-				return c.checkBasic(r.Context(), given, now)
+			if given.scheme == "digest" || given.scheme == "basic" && c.takesBasic(r) {
+				return given, true
 			}
 		}
 	}
-	return "", ErrCredentialsMissing
+	return challenge{}, false
 }
 
 // checkBasic costs one hash whenever it fails, if any user has one: the time says
 // nothing about who is known, nor who has a hash.
-func (c *Credentials) checkBasic(ctx context.Context, given challenge, now bool) (string, error) {
+func (c *Credentials) checkBasic(ctx context.Context, given challenge) (string, error) {
 	text, err := base64.StdEncoding.DecodeString(given.token68)
 	if err != nil {
 		return "", ErrCredentialsBad
@@ -162,30 +162,25 @@ func (c *Credentials) checkBasic(ctx context.Context, given challenge, now bool)
 		return "", ErrCredentialsBad
 	}
 	u, known := c.users.find(name)
-	hashed := known && u.hashed != ""
 	switch {
-	case hashed && c.opts.Hasher.knows(u, password):
+	case known && u.hashed != "":
+		right, err := c.opts.Hasher.check(ctx, u, password)
+		switch {
+		case err != nil:
+			return "", err
+		case !right:
+			return "", ErrCredentialsBad
+		}
 		return u.name, nil
-	case !hashed && equal(password, u.password) == 1 && known && u.password != "":
+	case equal(password, u.password) == 1 && known && u.password != "":
 		return u.name, nil
 	}
-	if !hashed {
-		u = c.users.decoy(name)
+	if decoy := c.users.decoy(name); decoy != nil {
+		if _, err := c.opts.Hasher.compute(ctx, decoy, password); err != nil {
+			return "", err
+		}
 	}
-	if u == nil {
-		return "", ErrCredentialsBad
-	}
-	if now {
-		return "", ErrCredentialsSlow
-	}
-	right, err := c.opts.Hasher.compute(ctx, u, password, hashed)
-	switch {
-	case err != nil:
-		return "", err
-	case !right || !hashed:
-		return "", ErrCredentialsBad
-	}
-	return u.name, nil
+	return "", ErrCredentialsBad
 }
 
 // checkDigest checks an answer to a challenge of ours. The password is checked

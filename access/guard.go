@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"net/netip"
 	"sync"
 	"time"
@@ -12,26 +13,30 @@ type GuardOptions struct {
 	First  time.Duration    // wait after the next one, which doubles with each further; default 500 ms
 	Most   time.Duration    // longest wait; default 30 s
 	Forget time.Duration    // after which an address begins anew; default 15 minutes
-	Max    int              // addresses remembered; default 65536
+	Max    int              // addresses remembered; default 8192
+	Queue  int              // attempts of an address that may wait for their turn; default 512
 	Now    func() time.Time // default time.Now
 }
 
-// Guard slows down who guesses passwords and tokens, by address; an IPv6 /64 is one
-// address. It never holds anybody up: it says how long an address has to wait, and the
-// caller answers 429 with Retry-After, so that no goroutine and no event loop waits.
+// Guard slows down who guesses passwords, tokens and signatures, by address; an IPv6
+// /64 is one address.
 //
-// An attempt counts as wrong from its beginning, and is taken back when it turns out
-// right: a thousand attempts at once gain nothing over one after the other. So
+// An address that has to wait is not held: it is told for how long, and the caller
+// answers 429 with Retry-After. Attempts of one address that come at once are judged a
+// few at a time, since a thousand of them must gain nothing over one after the other; the
+// rest take their turn, and most of a school that logs in at nine is let in. So
 //
-//	if wait := g.Begin(addr); wait > 0 { refuse }
+//	wait := g.Begin(ctx, addr)   // more than 0: refuse
 //	look whether the credentials are right
-//	g.Passed(addr), when they are; g.Withdraw(addr), when that was not found out
+//	g.Right(addr), g.Wrong(addr), or g.Withdraw(addr) when that was not found out
 //
-// Requests without any credentials are no attempts. The table is bounded; when it is
-// full, addresses with few wrong attempts are forgotten before those with many, so that
-// filling it up frees nobody. Give places apart (pushing, watching) a Guard each: being
-// let in at one says nothing about the other. Methods may be called from any goroutine
-// and take a mutex for a few map operations.
+// Where looking takes no time, Begin takes none either. Requests without any credentials
+// are no attempts. The table is bounded; when it is full, addresses with few wrong
+// attempts are forgotten before those with many, so that filling it up frees nobody.
+//
+// Who is right is forgiven what was held against his address. So give every place, and
+// every kind of secret, a Guard of its own: to know one must not help to guess another.
+// Methods may be called from any goroutine. A nil Guard lets everyone try.
 type Guard struct {
 	opts GuardOptions
 
@@ -40,9 +45,12 @@ type Guard struct {
 }
 
 type suspect struct {
-	wrong int       // attempts not taken back
-	free  time.Time // when the next one may begin
-	last  time.Time // when the last one began
+	wrong   int           // attempts
+	pending int           // attempts that are not judged yet
+	waiting int           // attempts that have not begun
+	free    time.Time     // when the next one may begin
+	last    time.Time     // when something was last heard of the address
+	turn    chan struct{} // closed when somebody waiting may look again; nil while nobody waits
 }
 
 // NewGuard returns a Guard that suspects nobody.
@@ -60,7 +68,10 @@ func NewGuard(o GuardOptions) *Guard {
 		o.Forget = 15 * time.Minute
 	}
 	if o.Max <= 0 {
-		o.Max = 1 << 16
+		o.Max = 8192
+	}
+	if o.Queue <= 0 {
+		o.Queue = 512
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -68,19 +79,37 @@ func NewGuard(o GuardOptions) *Guard {
 	return &Guard{opts: o, table: map[netip.Prefix]*suspect{}}
 }
 
-// Begin notes an attempt of addr and returns 0, or returns how long addr has to wait
-// until its next one. Refused attempts do not make the wait longer. A nil Guard, and an
-// invalid addr, never wait.
-func (g *Guard) Begin(addr netip.Addr) (wait time.Duration) {
+// Begin waits for an attempt's turn, until ctx is done, and returns 0 when it may be
+// made; else how long the address has to wait before its next one, which refused attempts
+// do not make longer. An invalid addr never waits.
+func (g *Guard) Begin(ctx context.Context, addr netip.Addr) (wait time.Duration) {
 	key := customer(addr)
 	if g == nil || !key.IsValid() {
 		return 0
 	}
+	for {
+		wait, turn := g.try(key)
+		if turn == nil {
+			return wait
+		}
+		select {
+		case <-turn:
+		case <-ctx.Done():
+		}
+		g.leaveQueue(key)
+		if ctx.Err() != nil {
+			return g.opts.First
+		}
+	}
+}
+
+// try begins an attempt, or returns how long to wait, or what to wait for.
+func (g *Guard) try(key netip.Prefix) (time.Duration, <-chan struct{}) {
 	now := g.opts.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.table[key]
-	if s != nil && now.Sub(s.last) > g.opts.Forget {
+	if s != nil && s.pending == 0 && now.Sub(s.last) > g.opts.Forget {
 		delete(g.table, key)
 		s = nil
 	}
@@ -89,13 +118,75 @@ func (g *Guard) Begin(addr netip.Addr) (wait time.Duration) {
 		s = &suspect{}
 		g.table[key] = s
 	}
-	if wait := s.free.Sub(now); wait > 0 {
-		return wait
-	}
-	s.wrong++
 	s.last = now
-	s.free = now.Add(g.pause(s.wrong))
-	return 0
+	switch {
+	case s.free.After(now):
+		return s.free.Sub(now), nil
+	case s.pending == 0 || s.wrong+s.pending < g.opts.Free:
+		s.pending++
+		return 0, nil
+	case s.waiting >= g.opts.Queue:
+		return g.opts.First, nil
+	}
+	if s.turn == nil {
+		s.turn = make(chan struct{})
+	}
+	s.waiting++
+	return 0, s.turn
+}
+
+func (g *Guard) leaveQueue(key netip.Prefix) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s := g.table[key]; s != nil && s.waiting > 0 {
+		s.waiting--
+	}
+}
+
+// Right ends an attempt whose credentials were right, and forgives the address.
+func (g *Guard) Right(addr netip.Addr) {
+	g.judge(addr, func(s *suspect) { s.wrong, s.free = 0, time.Time{} })
+}
+
+// Wrong ends an attempt whose credentials were wrong.
+func (g *Guard) Wrong(addr netip.Addr) {
+	g.judge(addr, func(s *suspect) {
+		s.wrong++
+		s.free = s.last.Add(g.pause(s.wrong))
+	})
+}
+
+// Withdraw ends an attempt of which it was not found out whether it was right.
+func (g *Guard) Withdraw(addr netip.Addr) { g.judge(addr, func(*suspect) {}) }
+
+func (g *Guard) judge(addr netip.Addr, verdict func(*suspect)) {
+	key := customer(addr)
+	if g == nil || !key.IsValid() {
+		return
+	}
+	now := g.opts.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.table[key]
+	if s == nil { // pushed out by others meanwhile
+		g.makeRoom(now)
+		s = &suspect{pending: 1}
+		g.table[key] = s
+	}
+	s.pending, s.last = max(s.pending-1, 0), now
+	verdict(s)
+	s.wake()
+	if s.wrong == 0 && s.pending == 0 {
+		delete(g.table, key)
+	}
+}
+
+// wake lets those who wait look again.
+func (s *suspect) wake() {
+	if s.turn != nil {
+		close(s.turn)
+		s.turn = nil
+	}
 }
 
 // pause is the wait after so many wrong attempts.
@@ -110,35 +201,6 @@ func (g *Guard) pause(wrong int) time.Duration {
 		}
 	}
 	return min(d, g.opts.Most)
-}
-
-// Passed forgets what is held against addr: its credentials were right.
-func (g *Guard) Passed(addr netip.Addr) {
-	if g == nil {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.table, customer(addr))
-}
-
-// Withdraw takes one attempt back: it was not found out whether it was right.
-func (g *Guard) Withdraw(addr netip.Addr) {
-	if g == nil {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	key := customer(addr)
-	s := g.table[key]
-	if s == nil {
-		return
-	}
-	if s.wrong--; s.wrong <= 0 {
-		delete(g.table, key)
-		return
-	}
-	s.free = s.last.Add(g.pause(s.wrong))
 }
 
 // sample is how many addresses are looked at to find one to forget.
@@ -156,7 +218,7 @@ func (g *Guard) makeRoom(now time.Time) {
 	looked := 0
 	for key, s := range g.table { // begins anywhere
 		if now.Sub(s.last) > g.opts.Forget {
-			least = key
+			least, of = key, s
 			break
 		}
 		if of == nil || s.wrong < of.wrong || s.wrong == of.wrong && s.last.Before(of.last) {
@@ -166,6 +228,7 @@ func (g *Guard) makeRoom(now time.Time) {
 			break
 		}
 	}
+	of.wake()
 	delete(g.table, least)
 }
 

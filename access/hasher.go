@@ -22,10 +22,10 @@ type HasherOptions struct {
 }
 
 // Hasher checks hashed passwords. A hash may cost a second of a processor and 64 MiB,
-// so few are computed at once and few wait; and passwords that were right are
-// remembered for a while, so that clients that send them with every request cost one
-// hash and no more. What is remembered is an HMAC under a key that never leaves the
-// process.
+// so few are computed at once and few wait. Passwords that were right are remembered for
+// a while, and who comes with one that is being checked waits for the result: a herd of
+// viewers with one password, or a client that sends it with every request, costs one hash.
+// What is remembered is an HMAC under a key that never leaves the process.
 //
 // One Hasher is meant for the whole program: it bounds what all logins together cost.
 // Methods may be called from any goroutine.
@@ -35,8 +35,9 @@ type Hasher struct {
 	slots chan struct{} // taken while a hash is computed
 	queue chan struct{} // taken by those who compute or wait
 
-	mu    sync.Mutex
-	known map[[sha256.Size]byte]time.Time // until when
+	mu      sync.Mutex
+	known   map[[sha256.Size]byte]time.Time // until when
+	flights map[[sha256.Size]byte]*flight   // being computed: at most what the queue takes
 }
 
 // NewHasher returns a Hasher that remembers nothing yet.
@@ -61,15 +62,63 @@ func NewHasher(o HasherOptions) *Hasher {
 	}
 	h := &Hasher{
 		opts: o, slots: make(chan struct{}, o.Concurrent), queue: make(chan struct{}, o.Concurrent+o.Waiting),
-		known: map[[sha256.Size]byte]time.Time{},
+		known: map[[sha256.Size]byte]time.Time{}, flights: map[[sha256.Size]byte]*flight{},
 	}
 	rand.Read(h.key[:])
 	return h
 }
 
-// compute checks a password by its user's hash, and remembers it when it is right. It
-// waits for its turn; [ErrCredentialsBusy] says that there was none.
-func (h *Hasher) compute(ctx context.Context, u *login, password string, remember bool) (bool, error) {
+// flight is one check that others with the same credentials wait for.
+type flight struct {
+	done  chan struct{}
+	right bool
+	err   error
+}
+
+// check tells whether a password is its user's: from memory, from a check of the same
+// that is under way, or by computing the hash. [ErrCredentialsBusy] says that there was
+// no turn for that.
+func (h *Hasher) check(ctx context.Context, u *login, password string) (bool, error) {
+	key := h.mac(u, password)
+	h.mu.Lock()
+	if h.knows(key) {
+		h.mu.Unlock()
+		return true, nil
+	}
+	f := h.flights[key]
+	if f == nil {
+		f = &flight{done: make(chan struct{})}
+		h.flights[key] = f
+		h.mu.Unlock()
+		h.lead(ctx, f, key, u, password)
+		return f.right, f.err
+	}
+	h.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.right, f.err
+	case <-ctx.Done():
+		return false, ErrCredentialsBusy
+	}
+}
+
+// lead computes the hash for all who wait for the flight, even if the first of them has
+// left.
+func (h *Hasher) lead(ctx context.Context, f *flight, key [sha256.Size]byte, u *login, password string) {
+	defer func() {
+		h.mu.Lock()
+		delete(h.flights, key)
+		h.mu.Unlock()
+		close(f.done)
+	}()
+	f.right, f.err = h.compute(context.WithoutCancel(ctx), u, password)
+	if f.right {
+		h.remember(key)
+	}
+}
+
+// compute computes the hash, in its turn.
+func (h *Hasher) compute(ctx context.Context, u *login, password string) (bool, error) {
 	select {
 	case h.queue <- struct{}{}:
 		defer func() { <-h.queue }()
@@ -86,18 +135,11 @@ func (h *Hasher) compute(ctx context.Context, u *login, password string, remembe
 	case <-ctx.Done():
 		return false, ErrCredentialsBusy
 	}
-	right := u.hash.Matches(password)
-	if right && remember {
-		h.remember(h.mac(u, password))
-	}
-	return right, nil
+	return u.hash.Matches(password), nil
 }
 
-// knows tells whether the password was right lately.
-func (h *Hasher) knows(u *login, password string) bool {
-	key := h.mac(u, password)
-	h.mu.Lock()
-	defer h.mu.Unlock()
+// knows tells whether the password was right lately. The caller holds h.mu.
+func (h *Hasher) knows(key [sha256.Size]byte) bool {
 	until, known := h.known[key]
 	if known && h.opts.Now().After(until) {
 		delete(h.known, key)

@@ -133,62 +133,99 @@ func TestUsersRefused(t *testing.T) {
 	}
 }
 
-// Who must not wait is told to go elsewhere whenever a hash would have to be computed,
-// for users and for strangers alike.
-func TestIdentifyNow(t *testing.T) {
-	clock := &clock{at: time.Unix(1_700_000_000, 0)}
-	c := fourUsers(t, NewHasher(HasherOptions{Now: clock.now}))
-	ask := func(user, password string) error {
-		_, err := c.IdentifyNow(request("POST", target, basic(user, password)))
-		return err
-	}
-	for _, x := range []struct {
-		user, password string
-		want           error
-	}{
-		{"plain", "open sesame", nil},
-		{"plain", "wrong", ErrCredentialsSlow},
-		{"bcrypt", "open sesame", ErrCredentialsSlow},
-		{"bcrypt", "wrong", ErrCredentialsSlow},
-		{"digest", "open sesame", ErrCredentialsSlow},
-		{"nobody", "open sesame", ErrCredentialsSlow},
-	} {
-		if err := ask(x.user, x.password); !errors.Is(err, x.want) {
-			t.Errorf("%s with %q: %v, want %v", x.user, x.password, err, x.want)
-		}
-	}
-	for _, user := range []string{"bcrypt", "argon"} {
-		if _, err := c.Identify(request("POST", target, basic(user, "open sesame"))); err != nil {
-			t.Fatal(err)
-		}
-		if err := ask(user, "open sesame"); err != nil {
-			t.Errorf("%s is not known: %v", user, err)
-		}
-		if err := ask(user, "open"); !errors.Is(err, ErrCredentialsSlow) {
-			t.Errorf("%s is known with another password: %v", user, err)
-		}
-	}
-	if err := ask("nobody", "open sesame"); !errors.Is(err, ErrCredentialsSlow) {
-		t.Errorf("the time tells that a user is not known: %v", err)
-	}
-	clock.at = clock.at.Add(6 * time.Minute)
-	if err := ask("bcrypt", "open sesame"); !errors.Is(err, ErrCredentialsSlow) {
-		t.Errorf("known for too long: %v", err)
-	}
+// knows tells whether a password would be checked without computing its hash.
+func (c *Credentials) knows(user, password string) bool {
+	u, known := c.users.find(user)
+	h := c.opts.Hasher
+	key := h.mac(u, password)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return known && h.knows(key)
 }
 
-// A password is known for the hash it was right for, and not beyond a change of it.
-func TestHasherForgetsAChangedPassword(t *testing.T) {
-	h := NewHasher(HasherOptions{})
-	if err := fourUsers(t, h).Check(request("POST", target, basic("bcrypt", "open sesame"))); err != nil {
-		t.Fatal(err)
+// A password that was right is known for a while, for the hash it was right for.
+func TestHasherRemembers(t *testing.T) {
+	clock := &clock{at: time.Unix(1_700_000_000, 0)}
+	h := NewHasher(HasherOptions{Now: clock.now})
+	c := fourUsers(t, h)
+	for _, user := range []string{"bcrypt", "argon"} {
+		if c.knows(user, "open sesame") {
+			t.Errorf("%s is known before it came", user)
+		}
+		for _, password := range []string{"open", "open sesame"} {
+			_ = c.Check(request("POST", target, basic(user, password)))
+		}
+		if !c.knows(user, "open sesame") || c.knows(user, "open") {
+			t.Errorf("%s: right known %v, wrong known %v", user, c.knows(user, "open sesame"), c.knows(user, "open"))
+		}
 	}
 	changed, err := NewUsers([]User{{Name: "bcrypt", PasswordHash: cheapArgon}}, CredentialsOptions{AllowBasic: true, Hasher: h})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := changed.IdentifyNow(request("POST", target, basic("bcrypt", "open sesame"))); !errors.Is(err, ErrCredentialsSlow) {
-		t.Errorf("%v", err)
+	if changed.knows("bcrypt", "open sesame") {
+		t.Error("a changed password is known by the former hash")
+	}
+	clock.at = clock.at.Add(6 * time.Minute)
+	if c.knows("bcrypt", "open sesame") {
+		t.Error("known for too long")
+	}
+}
+
+// A herd with one password costs one hash: whoever comes while it is computed waits for
+// it, and is not sent away though there is no place to wait for a hash of his own.
+func TestHasherChecksAHerdOnce(t *testing.T) {
+	h := NewHasher(HasherOptions{Concurrent: 1, Waiting: 1, Patience: time.Minute})
+	c := fourUsers(t, h)
+	h.slots <- struct{}{} // nothing is computed for now
+	const herd = 100
+	results := make(chan error, herd)
+	for range herd {
+		go func() { results <- c.Check(request("POST", target, basic("bcrypt", "open sesame"))) }()
+	}
+	for len(h.queue) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if n := len(h.queue); n != 1 {
+		t.Errorf("%d hashes are to be computed", n)
+	}
+	<-h.slots
+	for range herd {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	if !c.knows("bcrypt", "open sesame") || len(h.flights) != 0 {
+		t.Errorf("known %v, flights %d", c.knows("bcrypt", "open sesame"), len(h.flights))
+	}
+}
+
+// Names that are not known cost as much as known ones, even with a password that is
+// somebody else's and remembered.
+func TestStrangersCostAHash(t *testing.T) {
+	h := NewHasher(HasherOptions{Concurrent: 1, Waiting: 1})
+	c := fourUsers(t, h)
+	for _, user := range []string{"bcrypt", "argon"} {
+		if err := c.Check(request("POST", target, basic(user, "open sesame"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.opts.Patience = time.Nanosecond
+	h.slots <- struct{}{} // a hash cannot be computed: who needs one is told so
+	for _, x := range []struct {
+		user, password string
+		want           error
+	}{
+		{"plain", "open sesame", nil},
+		{"bcrypt", "open sesame", nil},
+		{"plain", "wrong", ErrCredentialsBusy},
+		{"bcrypt", "wrong", ErrCredentialsBusy},
+		{"digest", "open sesame", ErrCredentialsBusy},
+		{"nobody", "open sesame", ErrCredentialsBusy},
+	} {
+		if err := c.Check(request("POST", target, basic(x.user, x.password))); !errors.Is(err, x.want) {
+			t.Errorf("%s with %q: %v, want %v", x.user, x.password, err, x.want)
+		}
 	}
 }
 
@@ -218,7 +255,11 @@ func TestHasherQueue(t *testing.T) {
 	h := NewHasher(HasherOptions{Concurrent: 1, Waiting: 1, Patience: time.Hour})
 	c := fourUsers(t, h)
 	ask := func(ctx context.Context) error {
-		return c.Check(request("POST", target, basic("bcrypt", "open sesame")).WithContext(ctx))
+		err := c.Check(request("POST", target, basic("nobody", "open sesame")).WithContext(ctx))
+		if errors.Is(err, ErrCredentialsBad) {
+			err = nil // it was looked at
+		}
+		return err
 	}
 	h.slots <- struct{}{} // somebody computes
 	h.queue <- struct{}{}
