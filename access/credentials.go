@@ -138,6 +138,12 @@ func (c *Credentials) Identify(r *http.Request) (user string, err error) {
 	return c.checkBasic(r.Context(), given)
 }
 
+// Given tells whether r carries credentials in a scheme that is looked at.
+func (c *Credentials) Given(r *http.Request) bool {
+	_, ok := c.given(r)
+	return ok
+}
+
 // given returns the credentials that r carries in a scheme that is looked at.
 func (c *Credentials) given(r *http.Request) (challenge, bool) {
 	for _, line := range r.Header.Values("Authorization") {
