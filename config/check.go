@@ -12,6 +12,7 @@ import (
 func (d *decoder) check(c *Config) {
 	d.checkPorts(c)
 	d.checkRequired(c)
+	d.checkRunAs(c)
 	d.checkOrder(c)
 	d.checkRing(c)
 	for i := range c.Streams {

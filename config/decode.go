@@ -65,6 +65,8 @@ func (d *decoder) value(n *node, v reflect.Value, path string) {
 		d.scalar(n, p, path)
 	case *[]string:
 		d.addresses(n, p, path)
+	case *Names:
+		d.names(n, p, path)
 	case *[]netip.Prefix:
 		d.networks(n, p, path)
 	case *[]Stream:

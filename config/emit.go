@@ -77,6 +77,8 @@ func (e *emitter) value(v reflect.Value, key string, indent int) {
 			words[i] = quoted(x[i])
 		}
 		e.line("[" + strings.Join(words, ", ") + "]")
+	case Names:
+		e.value(reflect.ValueOf([]string(x)), key, indent)
 	case []netip.Prefix:
 		words := make([]string, len(x))
 		for i := range x {

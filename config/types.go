@@ -57,6 +57,7 @@ type Config struct {
 	HTTPProxyPort             int    `yaml:"http_proxy_port" reload:"next"`
 	UseProxyForLocalAddresses bool   `yaml:"use_proxy_for_local_addresses" reload:"next"`
 
+	RunAs   RunAs   `yaml:"run_as"`
 	Admin   Admin   `yaml:"admin"`
 	Log     Log     `yaml:"log"`
 	Limits  Limits  `yaml:"limits"`

@@ -8,19 +8,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raiseOpenFiles lifts the soft limit of open files to the hard one and returns it.
-func raiseOpenFiles() (uint64, error) {
+// openFiles is how many files the process may open.
+type openFiles struct {
+	most uint64
+	err  error // why that is not known
+}
+
+// raiseOpenFiles lifts the soft limit of open files to the hard one, and for root both to
+// what limits.connections needs, if it is set.
+func raiseOpenFiles(connections int) openFiles {
 	var l unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
-		return 0, fmt.Errorf("asking for the limit of open files: %w", err)
+		return openFiles{err: fmt.Errorf("asking for the limit of open files: %w", err)}
 	}
-	if l.Cur >= l.Max {
-		return uint64(l.Cur), nil
+	if want := uint64(connections) + spareFiles; connections > 0 && l.Max < want {
+		higher := unix.Rlimit{Cur: want, Max: want}
+		if unix.Setrlimit(unix.RLIMIT_NOFILE, &higher) == nil { // only root may
+			return openFiles{most: want}
+		}
 	}
-	was := l.Cur
-	l.Cur = l.Max
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
-		return uint64(was), nil // it serves with what there is
+	if l.Cur < l.Max {
+		higher := unix.Rlimit{Cur: l.Max, Max: l.Max}
+		if unix.Setrlimit(unix.RLIMIT_NOFILE, &higher) == nil {
+			return openFiles{most: l.Max}
+		}
 	}
-	return uint64(l.Cur), nil
+	return openFiles{most: l.Cur} // it serves with what there is
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stream-pump/stream-pump/asf"
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/ingest"
+	"github.com/stream-pump/stream-pump/internal/runas"
 	"github.com/stream-pump/stream-pump/ringbuf"
 	"github.com/stream-pump/stream-pump/server"
 	"github.com/stream-pump/stream-pump/stream"
@@ -39,6 +40,8 @@ type Pump struct {
 	cert     atomic.Pointer[tls.Certificate]
 	networks atomic.Pointer[access.Networks] // that may reach the admin port
 	sockets  *sockets                        // not changed after Start
+	account  runas.Account                   // whom the program has become, zero for nobody; not changed after Start
+	files    openFiles                       // not changed after Start
 	admin    *admin                          // nil without an admin port
 	worst    atomic.Int64                    // ns, longest pass of an event loop since the last metrics page
 	serving  sync.WaitGroup
@@ -70,7 +73,11 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 	}
 	p.publish()
 	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))
+	p.files = raiseOpenFiles(cfg.Limits.Connections)
 	doors, err := p.listen(cfg)
+	if err == nil {
+		err = p.dropPrivileges(cfg)
+	}
 	if err != nil {
 		socks.closeAll()
 		return nil, err
@@ -126,7 +133,7 @@ func (p *Pump) listen(cfg *config.Config) (d doors, err error) {
 func (p *Pump) loadCertificate(cfg *config.Config) error {
 	cert, err := readCertificate(cfg)
 	if err != nil {
-		return err
+		return p.explainDenied(err)
 	}
 	p.cert.Store(&cert)
 	return nil

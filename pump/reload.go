@@ -16,6 +16,7 @@ type ReloadInfo struct {
 	Changes      []ChangeInfo `json:"changes"`
 	Disturbed    int          `json:"viewers_disturbed"` // who see the stream end, or are held while its source starts anew
 	NeedsRestart []string     `json:"needs_restart"`     // keys that cannot change at run time
+	Warnings     []string     `json:"warnings"`          // what could not be done, beside the changes
 }
 
 // Empty reports whether the new configuration is the old one.
@@ -59,7 +60,7 @@ func (p *Pump) ReloadFile(partial bool) (ReloadInfo, error) {
 	defer p.reloading.Unlock()
 	cfg, err := p.opts.Load()
 	if err != nil {
-		return ReloadInfo{}, err
+		return ReloadInfo{}, p.explainDenied(err)
 	}
 	return p.Reload(cfg, partial)
 }
@@ -83,7 +84,9 @@ func (p *Pump) Reload(cfg *config.Config, partial bool) (ReloadInfo, error) {
 		return ReloadInfo{}, err
 	}
 	if next.SSL && cfg.SSL && p.cert.Load() != nil { // the files may have changed though their names have not
-		if err := p.loadCertificate(next); err != nil {
+		if err := p.loadCertificate(next); p.keptCertificate(next, err) {
+			info.Warnings = append(info.Warnings, "the certificate in force stays: "+telemetry.RedactText(err.Error()))
+		} else if err != nil {
 			return ReloadInfo{}, err
 		}
 	}
@@ -135,7 +138,7 @@ func (p *Pump) describeDifference(d config.Difference) ReloadInfo {
 
 // DescribeDifference tells what a reload would do of a pump that nobody watches.
 func DescribeDifference(d config.Difference) ReloadInfo {
-	info := ReloadInfo{Changes: []ChangeInfo{}, NeedsRestart: []string{}}
+	info := ReloadInfo{Changes: []ChangeInfo{}, NeedsRestart: []string{}, Warnings: []string{}}
 	for _, c := range d.Changes() {
 		info.Changes = append(info.Changes, ChangeInfo{
 			Stream: c.Stream, Key: c.Key, What: c.What, Old: c.Old, New: c.New, Effect: string(c.Effect), Text: c.String(),
@@ -232,6 +235,9 @@ func (p *Pump) logReload(info ReloadInfo, err error) {
 			level = slog.LevelWarn
 		}
 		p.log.Log(context.Background(), level, effectText[config.Effect(c.Effect)], slog.String("change", c.Text), slog.Int("viewers", c.Viewers))
+	}
+	for _, w := range info.Warnings {
+		p.log.Error("not done", slog.String("reason", w))
 	}
 	if info.Empty() {
 		p.log.Info("configuration read again, nothing has changed")

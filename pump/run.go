@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/internal/runas"
 )
 
 // errInterrupted says that a second signal cut the way down short.
@@ -17,6 +18,9 @@ var errInterrupted = errors.New("interrupted: viewers were cut off")
 // Run starts a pump and keeps it going until ctx is done, a signal stops it or a
 // listener fails. It returns nil after an orderly end.
 func Run(ctx context.Context, cfg *config.Config, o Options) error {
+	if err := runas.Prepare(runAs(cfg)); err != nil {
+		return err
+	}
 	inherited, ready, err := inheritSockets(os.Environ())
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ func (p *Pump) warn(cfg *config.Config) {
 }
 
 func (p *Pump) warnFiles(connections int) {
-	files, err := raiseOpenFiles()
+	files, err := p.files.most, p.files.err
 	switch {
 	case err != nil:
 		p.log.Warn("the limit of open files is not known", slog.Any("error", err))
