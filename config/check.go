@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // check notes what is wrong between settings that are each right.
@@ -89,12 +90,21 @@ func overlap(a, b string) bool {
 
 func wildcard(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }
 
+// minWatch keeps a slip of the pen from looking at files all the time.
+const minWatch = Duration(10 * time.Millisecond)
+
 func (d *decoder) checkRequired(c *Config) {
 	if c.SSL && c.SSLKey == "" {
 		d.problem(d.at("ssl"), "ssl needs ssl_key", "the file of the private key in PEM form")
 	}
 	if c.SSL && c.SSLCert == "" {
 		d.problem(d.at("ssl"), "ssl needs ssl_cert", "the file of the certificate in PEM form")
+	}
+	if c.SSL && c.SSLClientCertificate == ClientRequire && c.SSLClientCA == "" {
+		d.problem(d.at("ssl_client_certificate"), "ssl_client_certificate: require needs ssl_client_ca", "the file of the authorities that issue the clients' certificates, in PEM form")
+	}
+	if c.SSLWatch > 0 && c.SSLWatch < minWatch {
+		d.problem(d.at("ssl_watch"), fmt.Sprintf("ssl_watch %v is too short", c.SSLWatch), fmt.Sprintf("0 for never, or at least %v", minWatch))
 	}
 	if c.UseHTTPProxy && c.HTTPProxyHost == "" {
 		d.problem(d.at("use_http_proxy"), "use_http_proxy needs http_proxy_host", "the name or address of the proxy")

@@ -12,6 +12,7 @@ func Default() *Config {
 	return &Config{
 		Port:          8086,
 		SSLPort:       8089,
+		SSLWatch:      10 * s,
 		HTTPProxyPort: 8080,
 		Admin:         Admin{Listen: "127.0.0.1:8087"},
 		Log:           Log{Format: "auto", Level: "info"},
@@ -26,6 +27,8 @@ func Default() *Config {
 		Drain:         Drain{Timeout: 10 * s},
 		Hold:          30 * s,
 		Egress:        EgressAuto,
+
+		SSLClientCertificate: ClientRequest,
 	}
 }
 

@@ -176,7 +176,7 @@ type fileName struct {
 }
 
 func (c *Config) fileNames() []fileName {
-	list := []fileName{{&c.SSLKey, "ssl_key", c.SSL}, {&c.SSLCert, "ssl_cert", c.SSL}}
+	list := []fileName{{&c.SSLKey, "ssl_key", c.SSL}, {&c.SSLCert, "ssl_cert", c.SSL}, {&c.SSLClientCA, "ssl_client_ca", c.SSL}}
 	for i := range c.Streams {
 		s := &c.Streams[i]
 		path := fmt.Sprintf("streams[%d]", i)

@@ -64,6 +64,7 @@ const (
 var rules = map[string]rule{
 	"port":            number(1, 65535),
 	"ssl_port":        number(1, 65535),
+	"ssl_watch":       span(0, 24*time.Hour),
 	"http_proxy_port": number(1, 65535),
 	"http_proxy_host": {check: checkHost},
 	"redirect_404_to": {check: checkRedirect},
@@ -74,6 +75,8 @@ var rules = map[string]rule{
 	"egress":          oneOf(EgressAuto, EgressURing, EgressWritev),
 	"event_loops":     number(0, 1024),
 	"hold":            span(0, 24*time.Hour),
+
+	"ssl_client_certificate": oneOf(ClientRequest, ClientRequire),
 
 	"log.format": oneOf("auto", "text", "json"),
 	"log.level":  oneOf("debug", "info", "warn", "error"),

@@ -20,6 +20,12 @@ const (
 	EgressWritev = "writev"
 )
 
+// What is asked of TLS clients, where there are authorities to verify it.
+const (
+	ClientRequest = "request" // a certificate may be shown, and is then verified
+	ClientRequire = "require" // it must be
+)
+
 // Duration is a time.Duration that is spelled "200ms", "30s", "1m30s" or as a
 // plain number of seconds.
 type Duration time.Duration
@@ -48,6 +54,10 @@ type Config struct {
 	SSLPort int      `yaml:"ssl_port" reload:"restart"`
 	SSLKey  string   `yaml:"ssl_key" reload:"live"`  // file, relative to the configuration
 	SSLCert string   `yaml:"ssl_cert" reload:"live"` // file, relative to the configuration
+
+	SSLWatch             Duration `yaml:"ssl_watch" reload:"live"`              // how often the files are looked at; 0: only at a reload
+	SSLClientCA          string   `yaml:"ssl_client_ca" reload:"live"`          // file, relative to the configuration; empty: no client is asked
+	SSLClientCertificate string   `yaml:"ssl_client_certificate" reload:"live"` // request or require
 
 	Redirect404To string `yaml:"redirect_404_to" reload:"live"` // empty: answer 404
 

@@ -123,6 +123,9 @@ func (a *admin) routes() map[string]methods {
 		"/api/v1/viewers/{id}": {http.MethodDelete: {
 			handle: a.kick, summary: "Cut one viewer off.", status: http.StatusNoContent, errors: notFound,
 		}},
+		"/api/v1/certificates": {http.MethodGet: {
+			handle: a.listCertificates, summary: "The certificates of the TLS ports; none without TLS.", answer: []CertificateInfo{},
+		}},
 		"/api/v1/reload": {http.MethodPost: {
 			handle: a.reload, summary: "Read the configuration again and apply what changed, as SIGHUP does.",
 			answer: ReloadInfo{},

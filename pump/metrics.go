@@ -24,6 +24,7 @@ func (p *Pump) exportMetrics() {
 	m.CounterFunc("stream_pump_loops_busy_nanoseconds_total", "Time all event loops spent writing to viewers.", p.loopsBusy)
 	m.CounterFunc("stream_pump_egress_calls_total", "System calls that event loops wrote to viewers with: a batch of io_uring is one.", p.server.EgressCalls)
 	m.CounterFunc("stream_pump_copied_bytes_total", "Bytes copied in user space on their way to viewers: those behind TLS, and of plain ASF.", p.server.Copied)
+	p.exportCertificate()
 	m.GaugeFunc("stream_pump_loops_worst_pass_seconds", "Longest pass of an event loop over its viewers since the page before.", p.loopsWorst)
 }
 

@@ -44,7 +44,7 @@ func (p *Pump) warnUnreadable(cfg *config.Config) {
 		}
 	}
 	if cfg.SSL {
-		for _, name := range []string{cfg.SSLCert, cfg.SSLKey} {
+		for _, name := range []string{cfg.SSLCert, cfg.SSLKey, cfg.SSLClientCA} {
 			f, err := os.Open(name)
 			if errors.Is(err, fs.ErrPermission) {
 				denied = append(denied, err)
@@ -69,6 +69,5 @@ func (p *Pump) explainDenied(err error) error {
 // read again: the same files, which root has read at the start and only root can read. A
 // reload must not fail for ever because of that, and it says so every time.
 func (p *Pump) keptCertificate(next *config.Config, err error) bool {
-	return p.account.Name != "" && errors.Is(err, fs.ErrPermission) &&
-		next.SSLCert == p.cfg.SSLCert && next.SSLKey == p.cfg.SSLKey
+	return p.account.Name != "" && errors.Is(err, fs.ErrPermission) && certificateFiles(next) == certificateFiles(p.cfg)
 }

@@ -2,7 +2,6 @@ package pump
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/asf"
+	"github.com/stream-pump/stream-pump/certificate"
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/ingest"
 	"github.com/stream-pump/stream-pump/internal/runas"
@@ -37,7 +37,8 @@ type Pump struct {
 	billings atomic.Pointer[map[string]billing]        // by lower-case path
 	started  time.Time
 	draining atomic.Bool
-	cert     atomic.Pointer[tls.Certificate]
+	keeper   *certificate.Keeper             // of the TLS ports, nil without one
+	unwatch  func()                          // ends what looks after it
 	networks atomic.Pointer[access.Networks] // that may reach the admin port
 	sockets  *sockets                        // not changed after Start
 	account  runas.Account                   // whom the program has become, zero for nobody; not changed after Start
@@ -69,7 +70,7 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 	p := &Pump{
 		opts: o, log: o.Log, cfg: cfg, sockets: socks, started: time.Now(),
 		pool: ringbuf.NewPool(poolLimit(cfg)), registry: stream.NewRegistry(), metrics: telemetry.NewMetrics(),
-		limits: access.NewLimits(boundsOf(cfg)), stations: map[string]*station{}, failed: make(chan error, 1), gone: make(chan struct{}),
+		unwatch: func() {}, limits: access.NewLimits(boundsOf(cfg)), stations: map[string]*station{}, failed: make(chan error, 1), gone: make(chan struct{}),
 	}
 	p.publish()
 	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))
@@ -80,6 +81,8 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 	}
 	if err != nil {
 		socks.closeAll()
+		p.unwatch()
+		p.serving.Wait()
 		return nil, err
 	}
 	if err := p.serve(cfg, doors); err != nil {
@@ -114,7 +117,7 @@ func (p *Pump) listen(cfg *config.Config) (d doors, err error) {
 		d.tls = append(d.tls, open(tlsDoor, a))
 	}
 	if cfg.SSL {
-		if err := p.loadCertificate(cfg); err != nil {
+		if err := p.keepCertificate(cfg); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -127,24 +130,6 @@ func (p *Pump) listen(cfg *config.Config) (d doors, err error) {
 		}
 	}
 	return d, errors.Join(errs...)
-}
-
-// loadCertificate reads key and certificate; connections that are there keep the old one.
-func (p *Pump) loadCertificate(cfg *config.Config) error {
-	cert, err := readCertificate(cfg)
-	if err != nil {
-		return p.explainDenied(err)
-	}
-	p.cert.Store(&cert)
-	return nil
-}
-
-func readCertificate(cfg *config.Config) (tls.Certificate, error) {
-	cert, err := tls.LoadX509KeyPair(cfg.SSLCert, cfg.SSLKey)
-	if err != nil {
-		return cert, fmt.Errorf("reading ssl_cert %s and ssl_key %s: %w", cfg.SSLCert, cfg.SSLKey, err)
-	}
-	return cert, nil
 }
 
 // serve makes the server and the streams and begins to accept.
@@ -171,20 +156,13 @@ func (p *Pump) serve(cfg *config.Config, d doors) error {
 		p.accept(ln, "viewers and encoders", srv.Serve)
 	}
 	for _, ln := range d.tls {
-		p.accept(ln, "viewers and encoders, TLS", func(ln net.Listener) error { return srv.ServeTLS(ln, p.tlsConfig()) })
+		p.accept(ln, "viewers and encoders, TLS", func(ln net.Listener) error { return srv.ServeTLS(ln, p.keeper.Config()) })
 	}
 	if d.admin != nil {
 		p.admin = newAdmin(p)
 		p.accept(d.admin, "operators", p.admin.serve)
 	}
 	return nil
-}
-
-func (p *Pump) tlsConfig() *tls.Config {
-	return &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.cert.Load(), nil },
-	}
 }
 
 // accept serves a listener on a goroutine; one that gives up ends the pump.
@@ -217,6 +195,8 @@ func (p *Pump) addAll(cfg *config.Config) error {
 func (p *Pump) giveUp() {
 	if p.server == nil {
 		p.sockets.closeAll()
+		p.unwatch()
+		p.serving.Wait()
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), discardTime)
@@ -297,6 +277,7 @@ func (p *Pump) Stop(ctx context.Context) error {
 		p.admin.close()
 	}
 	p.sockets.closeAll()
+	p.unwatch()
 	p.serving.Wait()
 	return err
 }

@@ -69,13 +69,13 @@ func (p *Pump) ReloadFile(partial bool) (ReloadInfo, error) {
 // source that changed starts anew while they are held. A configuration that changes what
 // can only be set at the start is refused whole with [ErrNeedsRestart], and the answer
 // names the keys; partial applies everything else.
-func (p *Pump) Reload(cfg *config.Config, partial bool) (ReloadInfo, error) {
+func (p *Pump) Reload(cfg *config.Config, partial bool) (info ReloadInfo, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped {
 		return ReloadInfo{}, ErrStopping
 	}
-	info := p.describeDifference(config.Diff(p.cfg, cfg))
+	info = p.describeDifference(config.Diff(p.cfg, cfg))
 	if len(info.NeedsRestart) > 0 && !partial {
 		return info, ErrNeedsRestart
 	}
@@ -83,12 +83,11 @@ func (p *Pump) Reload(cfg *config.Config, partial bool) (ReloadInfo, error) {
 	if err := p.try(next); err != nil {
 		return ReloadInfo{}, err
 	}
-	if next.SSL && cfg.SSL && p.cert.Load() != nil { // the files may have changed though their names have not
-		if err := p.loadCertificate(next); p.keptCertificate(next, err) {
-			info.Warnings = append(info.Warnings, "the certificate in force stays: "+telemetry.RedactText(err.Error()))
-		} else if err != nil {
+	if p.keeper != nil && cfg.SSL { // the files may have changed though their names have not
+		if info.Warnings, err = p.withCertificate(next, p.keeper.Reload); err != nil {
 			return ReloadInfo{}, err
 		}
+		p.keeper.SetEvery(next.SSLWatch.D())
 	}
 	d := config.Diff(p.cfg, next)
 	p.applySettings(next)
@@ -100,7 +99,7 @@ func (p *Pump) Reload(cfg *config.Config, partial bool) (ReloadInfo, error) {
 }
 
 // Compare tells what a reload with this configuration would do now.
-func (p *Pump) Compare(cfg *config.Config) (ReloadInfo, error) {
+func (p *Pump) Compare(cfg *config.Config) (info ReloadInfo, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped {
@@ -110,12 +109,13 @@ func (p *Pump) Compare(cfg *config.Config) (ReloadInfo, error) {
 	if err := p.try(next); err != nil {
 		return ReloadInfo{}, err
 	}
-	if next.SSL {
-		if _, err := readCertificate(next); err != nil {
+	info = p.describeDifference(config.Diff(p.cfg, cfg))
+	if p.keeper != nil && cfg.SSL {
+		if info.Warnings, err = p.withCertificate(next, p.keeper.Check); err != nil {
 			return ReloadInfo{}, err
 		}
 	}
-	return p.describeDifference(config.Diff(p.cfg, cfg)), nil
+	return info, nil
 }
 
 // describeDifference counts whom each change disturbs. The caller holds p.mu.

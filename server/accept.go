@@ -39,8 +39,6 @@ func (s *Server) Serve(ln net.Listener) error {
 
 // ServeTLS is Serve for connections behind TLS.
 func (s *Server) ServeTLS(ln net.Listener, cfg *tls.Config) error {
-	cfg = cfg.Clone()
-	cfg.NextProtos = []string{"http/1.1"}
 	return s.accept(ln, func(c net.Conn, remote netip.AddrPort) error {
 		if !s.spawn(c, func(ctx context.Context) { s.serveTLS(ctx, c, remote, cfg) }) {
 			_ = c.Close()
