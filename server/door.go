@@ -55,7 +55,7 @@ func (d *door) next(wait time.Duration) answer {
 	}
 	req, err := parseHead(head)
 	if err != nil {
-		return d.srv.refuse(http.StatusBadRequest, "not an HTTP request", false)
+		return d.srv.refuse(http.StatusBadRequest, wrongHead(err), false)
 	}
 	a := d.srv.route(&request{Request: req, remote: d.remote, tls: d.tls})
 	if a.handOver != nil {

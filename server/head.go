@@ -29,6 +29,9 @@ func headEnd(b []byte) int {
 
 // parseHead reads a whole request head. The request's Body is not to be used.
 func parseHead(head []byte) (*http.Request, error) {
+	if err := unambiguous(head); err != nil {
+		return nil, err
+	}
 	br := headReaders.Get().(*bufio.Reader)
 	defer headReaders.Put(br)
 	br.Reset(bytes.NewReader(head))
@@ -73,7 +76,7 @@ func (c *conn) readHead() bool {
 	}
 	req, err := parseHead(buf[:end])
 	if err != nil {
-		c.refuse(400, "not an HTTP request")
+		c.refuse(400, wrongHead(err))
 		return false
 	}
 	return c.handle(req, end)

@@ -123,7 +123,7 @@ func (s *Server) play(r *request, st *stream.Stream) answer {
 	}
 	t.relay = r.mmsh.Relay
 	if r.mmsh.HasFrom {
-		t.from = &r.mmsh.From
+		t.from = new(r.mmsh.From) // a copy: the request is not to be kept
 	}
 	t.session, t.sessions, t.client, t.tls = sess, s.sessions, sess.id, r.tls
 	p := s.params(r, sess.id)

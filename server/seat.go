@@ -3,6 +3,7 @@ package server
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -41,7 +42,8 @@ func (t *seat) release() {
 
 var seats atomic.Uint64
 
-// maxAgent is how much of a User-Agent is kept, in bytes.
+// maxAgent is how much of a User-Agent is kept, in bytes. It is copied: a piece of the
+// request would keep the whole of it for as long as the viewer stays.
 const maxAgent = 200
 
 func (s *Server) newSeat(st *stream.Stream, remote netip.AddrPort, agent string, a mmsh.Agent) (*seat, error) {
@@ -50,7 +52,7 @@ func (s *Server) newSeat(st *stream.Stream, remote netip.AddrPort, agent string,
 		return nil, err
 	}
 	return &seat{
-		id: seats.Add(1), stream: st, remote: remote, agent: agent[:min(len(agent), maxAgent)],
+		id: seats.Add(1), stream: st, remote: remote, agent: strings.Clone(agent[:min(len(agent), maxAgent)]),
 		old: a.Old(), fixed: isFixed(a), since: time.Now(), asked: stream.Monotonic(), ticket: ticket,
 	}, nil
 }

@@ -1,0 +1,27 @@
+package server
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/stream-pump/stream-pump/mmsh"
+)
+
+// Ten thousand viewers who call themselves by 16 KiB each must not cost 160 MB.
+func TestAgentsAreKeptShort(t *testing.T) {
+	srv := routing(t)
+	agent := strings.Repeat("NSPlayer/", maxHead/9)
+	seat, err := srv.newSeat(srv.opts.Streams.Lookup("x"), netip.AddrPort{}, agent, mmsh.Agent{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seat.ticket.Release()
+	if seat.agent != agent[:maxAgent] {
+		t.Errorf("kept %d bytes: %.40q", len(seat.agent), seat.agent)
+	}
+	if unsafe.StringData(seat.agent) == unsafe.StringData(agent) {
+		t.Error("the whole agent stays in memory for the beginning of it")
+	}
+}
