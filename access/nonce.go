@@ -11,7 +11,8 @@ import (
 )
 
 // A nonce is 8 bytes of issue time, 8 random bytes and 16 bytes of HMAC-SHA-256
-// over both, in base64. Issuing one keeps nothing, so asking for a million of them
+// over both, in base64. The time is counted from when the key was made, by the clock
+// that nobody sets: a nonce lives as long when the machine's clock is put right. Issuing one keeps nothing, so asking for a million of them
 // costs the pump no memory; only nonces that were used with the right password are
 // remembered, to refuse replays, and of those at most maxUsed.
 const (
@@ -23,6 +24,7 @@ type nonces struct {
 	key      [32]byte
 	lifetime time.Duration
 	now      func() time.Time
+	began    time.Time
 
 	mu   sync.Mutex
 	used map[string]*usedNonce
@@ -35,14 +37,14 @@ type usedNonce struct {
 }
 
 func newNonces(lifetime time.Duration, now func() time.Time) *nonces {
-	n := &nonces{lifetime: lifetime, now: now, used: map[string]*usedNonce{}}
+	n := &nonces{lifetime: lifetime, now: now, began: now(), used: map[string]*usedNonce{}}
 	rand.Read(n.key[:])
 	return n
 }
 
 func (n *nonces) issue() string {
 	var b [nonceBytes]byte
-	binary.BigEndian.PutUint64(b[:], uint64(n.now().UnixNano()))
+	binary.BigEndian.PutUint64(b[:], uint64(n.now().Sub(n.began)))
 	rand.Read(b[8:16])
 	copy(b[16:], n.mac(b[:16]))
 	return base64.RawURLEncoding.EncodeToString(b[:])
@@ -60,12 +62,12 @@ func (n *nonces) alive(s string) bool {
 	if err != nil || len(b) != nonceBytes || !hmac.Equal(b[16:], n.mac(b[:16])) {
 		return false
 	}
-	age := n.now().Sub(issued(b))
+	age := n.now().Sub(n.issued(b))
 	return age >= 0 && age <= n.lifetime
 }
 
-func issued(b []byte) time.Time {
-	return time.Unix(0, int64(binary.BigEndian.Uint64(b)))
+func (n *nonces) issued(b []byte) time.Time {
+	return n.began.Add(time.Duration(binary.BigEndian.Uint64(b)))
 }
 
 // use counts one use of a nonce that is alive and was answered rightly. It reports
@@ -85,7 +87,7 @@ func (n *nonces) use(s string, numbered bool, count uint32) bool {
 		if !n.makeRoom() {
 			return false
 		}
-		u = &usedNonce{expires: issued(b).Add(n.lifetime)}
+		u = &usedNonce{expires: n.issued(b).Add(n.lifetime)}
 		n.used[string(b)] = u
 	}
 	if u.uses >= maxUses || (numbered && count <= u.count) {

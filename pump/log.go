@@ -13,6 +13,12 @@ import (
 // somebody else.
 type LogOptions = telemetry.LogOptions
 
+// Spool keeps a log from waiting, or failing, for what takes its lines.
+type Spool = telemetry.Spool
+
+// NewSpool returns a spool in front of a file, terminal or pipe.
+func NewSpool(w io.Writer) *Spool { return telemetry.NewSpool(w) }
+
 // NewLogger makes a log whose level can be changed. What the flags leave open is taken
 // from the file.
 func NewLogger(w io.Writer, flags, file LogOptions) (*slog.Logger, *slog.LevelVar, error) {

@@ -147,10 +147,9 @@ func (p *program) logFlags(fs *flag.FlagSet) {
 	fs.StringVar(&p.log.Level, "log-level", p.log.Level, "least `level` that is logged: debug, info, warn or error")
 }
 
-// logger makes the log, to standard error; what the flags leave open, the configuration
-// decides.
-func (p *program) logger(c config.Log) (*slog.Logger, *slog.LevelVar, error) {
-	log, level, err := pump.NewLogger(p.err, p.log, pump.LogOptions{Format: c.Format, Level: c.Level})
+// logger makes the log, to w; what the flags leave open, the configuration decides.
+func (p *program) logger(w io.Writer, c config.Log) (*slog.Logger, *slog.LevelVar, error) {
+	log, level, err := pump.NewLogger(w, p.log, pump.LogOptions{Format: c.Format, Level: c.Level})
 	if err != nil {
 		return nil, nil, wrongUsage("%v", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/pump"
@@ -100,11 +101,17 @@ The test card is on the air. Play it with one of these:
 	fmt.Fprint(p.out, "Ctrl-C ends it.\n\n")
 }
 
+// lastWords is how long the end waits for standard error to take what was logged.
+const lastWords = time.Second
+
 func (p *program) serve(cfg *config.Config, o pump.Options) error {
-	log, level, err := p.logger(cfg.Log)
+	spool := pump.NewSpool(p.err)
+	defer spool.Close(lastWords)
+	log, level, err := p.logger(spool, cfg.Log)
 	if err != nil {
 		return err
 	}
+	spool.Report(log)
 	signals, stop := notifyAll()
 	defer stop()
 	o.Log, o.Level, o.Signals = log, level, signals

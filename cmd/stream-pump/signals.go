@@ -8,8 +8,9 @@ import (
 )
 
 // notifyAll yields the signals that a running pump obeys. Two that come together are
-// both kept.
+// both kept. Whoever reads the log may go away: the pump does not end with it.
 func notifyAll() (<-chan os.Signal, func()) {
+	signal.Ignore(syscall.SIGPIPE)
 	c := make(chan os.Signal, 4)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR2)
 	return c, func() { signal.Stop(c) }

@@ -32,7 +32,7 @@ func pushCommand() *command {
 				return wrongUsage("wants a file and an address, as in: stream-pump push film.asf http://HOST:8086/streams/PATH_push")
 			}
 			o.File, o.URL = args[0], args[1]
-			log, _, err := p.logger(config.Log{})
+			log, _, err := p.logger(p.err, config.Log{})
 			if err != nil {
 				return err
 			}

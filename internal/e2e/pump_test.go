@@ -20,7 +20,8 @@ type PumpProc struct {
 	Port, AdminPort int
 	Config          string // path of its configuration file
 
-	env     []string // beyond the test's own environment
+	env     []string                  // beyond the test's own environment
+	wrap    func(*exec.Cmd) *exec.Cmd // how the program is run otherwise than by itself, nil
 	proc    *process
 	stopped bool
 }
@@ -42,11 +43,17 @@ var buildPump = sync.OnceValues(func() (string, error) {
 // pump is asked to end, and has to do that with status 0 and without a word from the race detector.
 func Pump(t *testing.T, config string, env ...string) *PumpProc {
 	t.Helper()
+	return pumpBy(t, config, nil, env...)
+}
+
+// pumpBy is Pump run in another way than by itself: wrap gets the command and gives the one to start.
+func pumpBy(t *testing.T, config string, wrap func(*exec.Cmd) *exec.Cmd, env ...string) *PumpProc {
+	t.Helper()
 	binary, err := buildPump()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &PumpProc{Port: freePort(t), AdminPort: freePort(t), env: env, stopped: true}
+	p := &PumpProc{Port: freePort(t), AdminPort: freePort(t), env: env, wrap: wrap, stopped: true}
 	p.Config = filepath.Join(t.TempDir(), "pump.yml")
 	p.Rewrite(t, config)
 
@@ -60,6 +67,9 @@ func (p *PumpProc) launch(t *testing.T, binary string) {
 	cmd := exec.Command(binary, "run", p.Config)
 	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=0 exitcode=66")
 	cmd.Env = append(cmd.Env, p.env...)
+	if p.wrap != nil {
+		cmd = p.wrap(cmd)
+	}
 	p.proc, p.stopped = start(t, "stream-pump", cmd), false
 	t.Cleanup(func() { p.Stop(t) })
 	eventually(t, 20*time.Second, "the pump is ready", func() bool {
