@@ -30,6 +30,10 @@ type Target struct {
 type PushOptions struct {
 	Lookup func(path string) (*Target, bool) // by the stream's path, as in the address, any case
 
+	// Client returns who sent a request with this head that came from peer, which may be a
+	// proxy; nil: peer did.
+	Client func(peer netip.AddrPort, head http.Header) netip.AddrPort
+
 	IdleTimeout    time.Duration // without a header, packet or change; default 60 s
 	SessionTimeout time.Duration // between two requests of a session; default 120 s
 	HeadTimeout    time.Duration // for the head of a request; default 10 s
@@ -57,6 +61,9 @@ func (o PushOptions) withDefaults() PushOptions {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Client == nil {
+		o.Client = func(peer netip.AddrPort, _ http.Header) netip.AddrPort { return peer }
 	}
 	return o
 }
@@ -89,11 +96,11 @@ func (p *Push) SetTimeouts(idle, session, head time.Duration) {
 }
 
 // ServeConn serves one connection whose first request head was read from br with [http.ReadRequest], and the
-// requests that follow on it. The client's address is req.RemoteAddr, or conn's where that says none; req.TLS holds for
-// all requests of the connection. It owns conn until it returns, soon after ctx is done at the latest; the caller closes
+// requests that follow on it. The client's address is req.RemoteAddr, or conn's where that says none; a proxy may send
+// the requests of several clients. req.TLS holds for all requests of the connection. It owns conn until it returns, soon after ctx is done at the latest; the caller closes
 // it.
 func (p *Push) ServeConn(ctx context.Context, conn net.Conn, br *bufio.Reader, req *http.Request) {
-	c := &pushConn{push: p, ctx: ctx, conn: conn, peer: peerOf(conn, req), tls: req.TLS}
+	c := &pushConn{push: p, ctx: ctx, conn: conn, peer: peerOf(conn, req), hop: addressOf(conn), tls: req.TLS}
 	stop := context.AfterFunc(ctx, func() { c.interrupt("the pump is shutting down") })
 	defer stop()
 	heads := newHeadReader(br)

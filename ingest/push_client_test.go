@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/netip"
 	"testing"
 )
 
@@ -28,7 +29,7 @@ func TestPushKnowsItsClient(t *testing.T) {
 				}
 			})
 			e := d.dial()
-			e.start(e.setup(), endless) // the second request of its connection
+			e.start("0", endless)
 			e.send(pushBody(testHeader(320), packets(0, 1)...))
 			d.slabs(1)
 			if got, want := d.s.Source(), "push from "+c.want; got != want {
@@ -41,14 +42,22 @@ func TestPushKnowsItsClient(t *testing.T) {
 		defer here.Close()
 		go func() {
 			defer there.Close()
-			_, _ = there.Write([]byte("POST /streams/x_push HTTP/1.1\r\nHost: here\r\n\r\n"))
+			_, _ = there.Write([]byte("POST /streams/x_push HTTP/1.1\r\nHost: here\r\nX-Client: 2001:db8::8\r\n\r\n"))
 		}()
-		d := newDoor(t)
+		hop := netip.MustParseAddrPort("192.0.2.1:80")
+		d := newDoor(t, func(o *PushOptions) {
+			o.Client = func(peer netip.AddrPort, h http.Header) netip.AddrPort {
+				if peer != hop {
+					t.Errorf("asked for %s", peer)
+				}
+				return netip.AddrPortFrom(netip.MustParseAddr(h.Get("X-Client")), 0)
+			}
+		})
 		first := &http.Request{RemoteAddr: "[2001:db8::7]:4711", TLS: &tls.ConnectionState{}}
-		c := &pushConn{push: d.push, conn: here, peer: peerOf(here, first), tls: first.TLS}
+		c := &pushConn{push: d.push, conn: here, hop: hop, peer: peerOf(here, first), tls: first.TLS}
 		req := c.next(newHeadReader(bufio.NewReader(here)))
-		if req == nil || req.TLS != first.TLS || req.RemoteAddr != first.RemoteAddr {
-			t.Errorf("got %+v", req)
+		if req == nil || req.TLS != first.TLS || req.RemoteAddr != "[2001:db8::8]:0" || c.peer.String() != req.RemoteAddr {
+			t.Errorf("got %+v from %s", req, c.peer)
 		}
 	})
 }

@@ -29,7 +29,8 @@ type pushConn struct {
 	push *Push
 	ctx  context.Context
 	conn net.Conn
-	peer netip.AddrPort
+	hop  netip.AddrPort       // the other end of conn
+	peer netip.AddrPort       // who sent the request that is being served: hop, or who is behind it
 	tls  *tls.ConnectionState // nil without TLS
 
 	mu     sync.Mutex // guards what follows
@@ -119,6 +120,7 @@ func (c *pushConn) next(h *headReader) *http.Request {
 	req, err := h.read()
 	switch {
 	case err == nil:
+		c.peer = c.push.opts.Client(c.hop, req.Header)
 		req.RemoteAddr, req.TLS = c.peer.String(), c.tls
 		return req
 	case errors.Is(h.err, os.ErrDeadlineExceeded):
@@ -171,12 +173,16 @@ func (h *headReader) read() (*http.Request, error) {
 // peerOf returns the address of the client: the request's, which knows better than the
 // connection who is behind a proxy. It is invalid when neither says one.
 func peerOf(conn net.Conn, req *http.Request) netip.AddrPort {
-	said := []string{req.RemoteAddr}
-	if a := conn.RemoteAddr(); a != nil {
-		said = append(said, a.String())
+	if ap, err := netip.ParseAddrPort(req.RemoteAddr); err == nil {
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	}
-	for _, s := range said {
-		if ap, err := netip.ParseAddrPort(s); err == nil {
+	return addressOf(conn)
+}
+
+// addressOf returns the address of a connection's other end; invalid when it has none.
+func addressOf(conn net.Conn) netip.AddrPort {
+	if a := conn.RemoteAddr(); a != nil {
+		if ap, err := netip.ParseAddrPort(a.String()); err == nil {
 			return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 		}
 	}

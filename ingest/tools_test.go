@@ -16,7 +16,6 @@ import (
 
 	"github.com/stream-pump/stream-pump/internal/testcard"
 	"github.com/stream-pump/stream-pump/ringbuf"
-	"github.com/stream-pump/stream-pump/stream"
 )
 
 // tool returns the path of a program, and skips the test where it is not installed.
@@ -77,7 +76,10 @@ func TestPushByFFmpeg(t *testing.T) { // MUST-S3
 			if err != nil {
 				t.Errorf("ffmpeg: %v\n%s", err, out)
 			}
-			waitFor(t, "the end", func() bool { return d.s.Ring().Tail() > 0 && d.s.State() != stream.Live })
+			waitFor(t, "the end", func() bool {
+				last, ok := d.s.Ring().Peek(d.s.Ring().Tail() - 1)
+				return ok && last.Kind == ringbuf.End
+			})
 			list := d.take()
 			if len(list) < 100 || list[len(list)-1].Kind != ringbuf.End {
 				t.Errorf("%d slabs, state %v", len(list), d.s.State())

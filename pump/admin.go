@@ -89,6 +89,7 @@ func (a *admin) guard(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		r.RemoteAddr = a.client(r)
 		if !a.permits(r.RemoteAddr) {
 			writeError(w, http.StatusForbidden, "not_allowed", "your address is not in admin.allow")
 			return
@@ -113,6 +114,16 @@ func (a *admin) contain(r *http.Request) {
 		telemetry.CaughtPanic(a.pump.log, "a request at the admin port: "+r.Method, v)
 	}
 	panic(http.ErrAbortHandler)
+}
+
+// client is the address of whoever sent a request, perhaps by way of a proxy.
+func (a *admin) client(r *http.Request) string {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	peer = netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())
+	return a.pump.clientBehind(peer, r.Header).String()
 }
 
 func (a *admin) permits(remote string) bool {

@@ -221,11 +221,24 @@ func (w *world) playAs(path, agent string) *viewer {
 	return playOn(w.TB, conn, path, agent)
 }
 
-func playOn(t testing.TB, conn net.Conn, path, agent string) *viewer {
+// playWith is play with more lines in the head of the request.
+func (w *world) playWith(path string, lines ...string) *viewer {
+	w.Helper()
+	conn, err := net.Dial("tcp", w.Addr().String())
+	if err != nil {
+		w.Fatal(err)
+	}
+	return playOn(w.TB, conn, path, mmsh.AgentOld, lines...)
+}
+
+func playOn(t testing.TB, conn net.Conn, path, agent string, lines ...string) *viewer {
 	t.Helper()
 	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	req := mmsh.AppendPlayRequest(nil, mmsh.ClientParams{Path: "/streams/" + path, Host: "pump", Agent: agent})
+	for _, l := range lines {
+		req = append(req[:len(req)-2], l+"\r\n\r\n"...)
+	}
 	if _, err := conn.Write(req); err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,7 @@ type Pump struct {
 	keeper   *certificate.Keeper             // of the TLS ports, nil without one
 	unwatch  func()                          // ends what looks after it
 	networks atomic.Pointer[access.Networks] // that may reach the admin port
+	proxies  atomic.Pointer[access.Proxies]  // that may say who is behind them
 	sockets  *sockets                        // not changed after Start
 	account  runas.Account                   // whom the program has become, zero for nobody; not changed after Start
 	files    openFiles                       // not changed after Start
@@ -74,6 +75,7 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 	}
 	p.publish()
 	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))
+	p.proxies.Store(access.NewProxies(cfg.TrustedProxies...))
 	p.files = raiseOpenFiles(cfg.Limits.Connections)
 	doors, err := p.listen(cfg)
 	if err == nil {
@@ -135,7 +137,7 @@ func (p *Pump) listen(cfg *config.Config) (d doors, err error) {
 // serve makes the server and the streams and begins to accept.
 func (p *Pump) serve(cfg *config.Config, d doors) error {
 	p.push = ingest.NewPush(ingest.PushOptions{
-		Lookup: p.lookupTarget, IdleTimeout: cfg.Push.IdleTimeout.D(), SessionTimeout: cfg.Push.SessionTimeout.D(),
+		Lookup: p.lookupTarget, Client: p.clientBehind, IdleTimeout: cfg.Push.IdleTimeout.D(), SessionTimeout: cfg.Push.SessionTimeout.D(),
 		HeadTimeout: cfg.Request.HeadTimeout.D(), Log: p.log,
 	})
 	srv, err := server.New(server.Options{

@@ -171,6 +171,7 @@ func (p *Pump) applySettings(cfg *config.Config) {
 	p.push.SetTimeouts(cfg.Push.IdleTimeout.D(), cfg.Push.SessionTimeout.D(), cfg.Request.HeadTimeout.D())
 	p.limits.SetBounds(boundsOf(cfg))
 	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))
+	p.proxies.Store(access.NewProxies(cfg.TrustedProxies...))
 	if p.opts.Level != nil {
 		if level, err := telemetry.ParseLevel(cfg.Log.Level); err == nil {
 			p.opts.Level.Set(level)

@@ -1,6 +1,9 @@
 package pump
 
 import (
+	"net/http"
+	"net/netip"
+
 	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/ringbuf"
@@ -19,7 +22,14 @@ func settingsOf(c *config.Config) server.Settings {
 		HeadTimeout:    c.Request.HeadTimeout.D(),
 		SessionTimeout: c.Request.IdleTimeout.D(),
 		Redirect404:    c.Redirect404To,
+		Proxies:        access.NewProxies(c.TrustedProxies...),
 	}
+}
+
+// clientBehind returns who sent a request that came from peer, which may be a proxy. Any
+// goroutine.
+func (p *Pump) clientBehind(peer netip.AddrPort, head http.Header) netip.AddrPort {
+	return p.proxies.Load().Client(peer, head)
 }
 
 // boundsOf returns the limits of a configuration and of its enabled streams.

@@ -49,9 +49,13 @@ func (s *Server) ServeTLS(ln net.Listener, cfg *tls.Config) error {
 }
 
 func (s *Server) serveTLS(ctx context.Context, c net.Conn, remote netip.AddrPort, cfg *tls.Config) {
-	tc := tls.Server(c, cfg)
 	hctx, cancel := context.WithTimeout(ctx, s.settings.Load().HeadTimeout)
 	defer cancel()
+	c, remote, ok := s.greet(hctx, c, remote)
+	if !ok {
+		return
+	}
+	tc := tls.Server(c, cfg)
 	if err := tc.HandshakeContext(hctx); err != nil {
 		s.log.Debug("TLS handshake", "address", remote.String(), "error", err)
 		return
@@ -157,7 +161,7 @@ func (s *Server) turnAway(c net.Conn) {
 // goroutine instead: gnet recycles the memory of the zone's name, which is not its own.
 func (s *Server) enroll(c net.Conn, remote netip.AddrPort) error {
 	if remote.Addr().Zone() != "" {
-		if !s.spawn(c, func(ctx context.Context) { s.newDoor(ctx, c, remote, false).serve() }) {
+		if !s.spawn(c, func(ctx context.Context) { s.servePlain(ctx, c, remote) }) {
 			_ = c.Close()
 			return ErrServerClosed
 		}
@@ -170,6 +174,16 @@ func (s *Server) enroll(c net.Conn, remote netip.AddrPort) error {
 		l.load.Add(-1)
 	}
 	return err
+}
+
+// servePlain is what a loop does, on a goroutine.
+func (s *Server) servePlain(ctx context.Context, c net.Conn, remote netip.AddrPort) {
+	hctx, cancel := context.WithTimeout(ctx, s.settings.Load().HeadTimeout)
+	c, remote, ok := s.greet(hctx, c, remote)
+	cancel()
+	if ok {
+		s.newDoor(ctx, c, remote, false).serve()
+	}
 }
 
 // packed is how many connections a loop gets before the next one is used at all. Waking

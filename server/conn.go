@@ -40,6 +40,7 @@ type conn struct {
 	gc       gnet.Conn
 	remote   netip.AddrPort
 	phase    phase
+	greeted  bool   // the first bytes were looked at: no PROXY header comes any more
 	deadline int64  // ns; 0 for none. A phase that lasts longer ends the connection
 	skip     int    // bytes of body still to be passed over
 	answer   answer // given once the body is passed over
@@ -208,7 +209,11 @@ func (c *conn) tick(now int64) {
 	if now < c.deadline {
 		return
 	}
-	if c.phase == readingHead && c.gc.InboundBuffered() > 0 {
+	switch {
+	case c.phase != readingHead || c.gc.InboundBuffered() == 0:
+	case c.introducing():
+		c.srv.blameProxy(c.remote, errProxyLate)
+	default:
 		c.give(c.srv.refuse(408, "the request's head took too long", false))
 		return
 	}

@@ -27,6 +27,15 @@ func dupConn(gc gnet.Conn) (net.Conn, error) {
 type prefixConn struct {
 	net.Conn
 	prefix []byte
+	remote net.Addr // who is at its other end by a PROXY header, nil when there was none
+}
+
+// RemoteAddr implements net.Conn.
+func (c *prefixConn) RemoteAddr() net.Addr {
+	if c.remote != nil {
+		return c.remote
+	}
+	return c.Conn.RemoteAddr()
 }
 
 // CloseWrite shuts the sending side.
@@ -38,7 +47,9 @@ func (c *prefixConn) CloseWrite() error {
 func (c *prefixConn) Read(b []byte) (int, error) {
 	if len(c.prefix) > 0 {
 		n := copy(b, c.prefix)
-		c.prefix = c.prefix[n:]
+		if c.prefix = c.prefix[n:]; len(c.prefix) == 0 {
+			c.prefix = nil
+		}
 		return n, nil
 	}
 	return c.Conn.Read(b)

@@ -138,7 +138,7 @@ func (d *door) push() {
 		d.hangUp()
 		return
 	}
-	req.RemoteAddr = d.remote.String()
+	req.RemoteAddr = d.srv.settings.Load().Proxies.Client(d.remote, req.Header).String()
 	req.TLS = tlsState(d.conn)
 	_ = d.conn.SetReadDeadline(time.Time{})
 	d.srv.opts.Push.ServeConn(d.ctx, d.conn, d.br, req)
@@ -167,7 +167,7 @@ func (c *conn) handOver(a answer) {
 		return
 	}
 	if !c.srv.spawn(nc, func(ctx context.Context) {
-		c.srv.newDoor(ctx, &prefixConn{Conn: nc, prefix: prefix}, c.remote, false).give(a)
+		c.srv.newDoor(ctx, &prefixConn{Conn: nc, prefix: prefix, remote: net.TCPAddrFromAddrPort(c.remote)}, c.remote, false).give(a)
 	}) {
 		a.drop()
 		_ = nc.Close()

@@ -55,6 +55,11 @@ func (c *conn) readHead() bool {
 	if len(buf) == 0 {
 		return false
 	}
+	if !c.greeted {
+		if buf = c.greet(buf); len(buf) == 0 {
+			return false
+		}
+	}
 	if yes, maybe := mmsh.IsMMST(buf); yes {
 		_, _ = c.gc.Discard(-1)
 		c.hangUp(lingerTime) // half-closed: the player falls back to HTTP at once

@@ -56,6 +56,9 @@ type Settings struct {
 	SessionTimeout time.Duration // a client-id without a connection is forgotten; 60 s
 	Redirect404    string        // Location for unknown paths; "" answers 404
 	RetryAfter     time.Duration // told to viewers of a stream that is not live; 10 s
+
+	// Proxies may say who is behind them, by the PROXY protocol or X-Forwarded-For; nil: nobody may.
+	Proxies *access.Proxies
 }
 
 func (s Settings) withDefaults() Settings {

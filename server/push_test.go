@@ -87,6 +87,14 @@ func TestPushEndsWithTheServer(t *testing.T) {
 	}
 }
 
+// namedPush tells who sent a push, by its request and by its connection.
+type namedPush struct{}
+
+func (namedPush) ServeConn(_ context.Context, conn net.Conn, _ *bufio.Reader, req *http.Request) {
+	text := req.RemoteAddr + " " + conn.RemoteAddr().String()
+	_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: "+textOf(len(text))+"\r\n\r\n"+text)
+}
+
 // certifiedPush tells which certificate a push came with.
 type certifiedPush struct{}
 

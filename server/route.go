@@ -39,6 +39,7 @@ func (a *answer) drop() {
 
 // route decides what a request gets. It runs on event loops and goroutines alike.
 func (s *Server) route(r *request) answer {
+	r.remote = s.settings.Load().Proxies.Client(r.remote, r.Header)
 	r.mmsh = mmsh.Classify(r.Method, r.Header)
 	if r.mmsh.Kind == mmsh.Options {
 		return s.options(r)

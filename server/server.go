@@ -15,6 +15,7 @@ import (
 
 	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/stream"
+	"github.com/stream-pump/stream-pump/telemetry"
 )
 
 // ErrServerClosed is returned by Serve on a server that has been shut down.
@@ -26,6 +27,7 @@ type Server struct {
 
 	opts     Options
 	log      *slog.Logger
+	repeats  *telemetry.Repeats // lines that anybody outside can cause
 	settings atomic.Pointer[Settings]
 	loops    []*loop  // fixed once New has returned
 	byEngine sync.Map // gnet.EventLoop → *loop
@@ -67,6 +69,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		opts: o, log: o.Log, egress: EgressWritev, leaving: make(chan struct{}, turnAwayMost), sessions: newSessions(time.Now), stopped: make(chan struct{}),
 		listeners: map[net.Listener]struct{}{}, hosted: map[net.Conn]struct{}{},
+		repeats: telemetry.NewRepeats(o.Log, telemetry.RepeatsOptions{Every: time.Minute}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.crowds = newCrowds(s.settings.Load)
@@ -247,6 +250,7 @@ func (s *Server) close() error {
 		l.batch.close()
 	}
 	s.spare.close()
+	s.repeats.Close()
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stopping the event loops: %w", err)
 	}

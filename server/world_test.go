@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -65,6 +66,7 @@ type plan struct {
 	push     PushHandler
 	noPad    bool
 	egress   string
+	log      *slog.Logger
 }
 
 func newWorld(t testing.TB, p plan) *world {
@@ -77,7 +79,7 @@ func newWorld(t testing.TB, p plan) *world {
 	}
 	files := openFiles(t)
 	w := &world{TB: t, reg: stream.NewRegistry(), pool: ringbuf.NewPool(0), limits: access.NewLimits(p.bounds), served: make(chan error, 4)}
-	o := Options{Streams: w.reg, Limits: w.limits, Metrics: telemetry.NewMetrics(), Loops: p.loops, Settings: p.settings, Push: p.push, PadPacket: asf.Pad, Egress: p.egress}
+	o := Options{Streams: w.reg, Limits: w.limits, Metrics: telemetry.NewMetrics(), Loops: p.loops, Settings: p.settings, Push: p.push, PadPacket: asf.Pad, Egress: p.egress, Log: p.log}
 	if p.noPad {
 		o.PadPacket = nil
 	}
