@@ -14,15 +14,16 @@
 // those who are there until drain.timeout and then stops. No PID file is needed: the new
 // program says by a pipe that it serves, and as long as it has not, the old one does.
 //
+// # Who it runs as
+//
+// A pump that root starts with run_as opens its ports, reads its keys, and becomes that
+// user for good before it reads anything from outside; see package runas.
+//
 // # Under systemd
 //
-//	[Service]
-//	ExecStart=/usr/local/bin/stream-pump run /etc/stream-pump.yaml
-//	ExecReload=/bin/kill -HUP $MAINPID
-//	LimitNOFILE=65536
-//
-// SIGUSR2 leaves a process with another id, which systemd follows only with
-// PIDFile= or when the unit is of Type=forking; with plain units use a restart.
+// [Run] takes the sockets of socket units by their names (public, tls, admin), tells when it
+// serves, reloads and stops, and pats the watchdog as long as every event loop turns. After
+// SIGUSR2 systemd is told the new process. Units are in packaging/systemd.
 //
 // # Locks
 //

@@ -20,7 +20,8 @@ const (
 // program finds it when it is handed over.
 type socket struct {
 	Kind    string `json:"kind"`
-	Address string `json:"address"` // as configured
+	Address string `json:"address"`         // as configured, or the one it has if it was given
+	Given   bool   `json:"given,omitempty"` // opened by the service manager: takes the place of what is configured
 	ln      *net.TCPListener
 }
 
@@ -35,7 +36,7 @@ type sockets struct {
 // has no host.
 func (s *sockets) listen(kind, address string) (net.Listener, error) {
 	for i, in := range s.inherited {
-		if in.Kind == kind && in.Address == address {
+		if in.Kind == kind && in.Address == address && !in.Given {
 			s.inherited = append(s.inherited[:i], s.inherited[i+1:]...)
 			s.open = append(s.open, in)
 			return in.ln, nil

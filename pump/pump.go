@@ -17,6 +17,7 @@ import (
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/ingest"
 	"github.com/stream-pump/stream-pump/internal/runas"
+	"github.com/stream-pump/stream-pump/internal/systemd"
 	"github.com/stream-pump/stream-pump/ringbuf"
 	"github.com/stream-pump/stream-pump/server"
 	"github.com/stream-pump/stream-pump/stream"
@@ -44,6 +45,9 @@ type Pump struct {
 	sockets  *sockets                        // not changed after Start
 	account  runas.Account                   // whom the program has become, zero for nobody; not changed after Start
 	files    openFiles                       // not changed after Start
+	manager  atomic.Pointer[systemd.Manager] // nil: none, or nothing is to be told any more
+	unattend func()                          // ends attend and waits for it; of Run's goroutine
+	refused  atomic.Bool                     // the last reload was
 	admin    *admin                          // nil without an admin port
 	worst    atomic.Int64                    // ns, longest pass of an event loop since the last metrics page
 	serving  sync.WaitGroup
@@ -71,7 +75,7 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 	p := &Pump{
 		opts: o, log: o.Log, cfg: cfg, sockets: socks, started: time.Now(),
 		pool: ringbuf.NewPool(poolLimit(cfg)), registry: stream.NewRegistry(), metrics: telemetry.NewMetrics(),
-		unwatch: func() {}, limits: access.NewLimits(boundsOf(cfg)), stations: map[string]*station{}, failed: make(chan error, 1), gone: make(chan struct{}),
+		unwatch: func() {}, unattend: func() {}, limits: access.NewLimits(boundsOf(cfg)), stations: map[string]*station{}, failed: make(chan error, 1), gone: make(chan struct{}),
 	}
 	p.publish()
 	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))
@@ -97,26 +101,32 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 
 // doors are the open listeners.
 type doors struct {
-	public, tls []net.Listener
-	admin       net.Listener // nil: no admin port
+	public, tls, admin []net.Listener
 }
 
 // listen opens every listener, or tells of all that cannot be opened.
 func (p *Pump) listen(cfg *config.Config) (d doors, err error) {
 	var errs []error
-	open := func(kind, address string) net.Listener {
-		ln, err := p.sockets.listen(kind, address)
-		if err != nil {
-			errs = append(errs, err)
-			return nil
+	open := func(kind string, addresses ...string) (list []net.Listener) {
+		if list = p.sockets.given(kind); len(list) > 0 {
+			return list
 		}
-		return ln
+		for _, a := range addresses {
+			ln, err := p.sockets.listen(kind, a)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			list = append(list, ln)
+		}
+		return list
 	}
-	for _, a := range cfg.ListenAddresses() {
-		d.public = append(d.public, open(publicDoor, a))
+	if err := p.sockets.checkGiven(cfg); err != nil {
+		return d, err
 	}
-	for _, a := range cfg.SSLAddresses() {
-		d.tls = append(d.tls, open(tlsDoor, a))
+	d.public = open(publicDoor, cfg.ListenAddresses()...)
+	if cfg.SSL {
+		d.tls = open(tlsDoor, cfg.SSLAddresses()...)
 	}
 	if cfg.SSL {
 		if err := p.keepCertificate(cfg); err != nil {
@@ -126,7 +136,7 @@ func (p *Pump) listen(cfg *config.Config) (d doors, err error) {
 	public := errors.Join(errs...)
 	if cfg.Admin.Listen != "" {
 		d.admin = open(adminDoor, cfg.Admin.Listen)
-		if d.admin == nil && p.opts.AdminOptional {
+		if len(d.admin) == 0 && p.opts.AdminOptional {
 			p.log.Warn("going without the admin port", slog.Any("error", errs[len(errs)-1]))
 			return d, public
 		}
@@ -160,9 +170,11 @@ func (p *Pump) serve(cfg *config.Config, d doors) error {
 	for _, ln := range d.tls {
 		p.accept(ln, "viewers and encoders, TLS", func(ln net.Listener) error { return srv.ServeTLS(ln, p.keeper.Config()) })
 	}
-	if d.admin != nil {
+	if len(d.admin) > 0 {
 		p.admin = newAdmin(p)
-		p.accept(d.admin, "operators", p.admin.serve)
+	}
+	for _, ln := range d.admin {
+		p.accept(ln, "operators", p.admin.serve)
 	}
 	return nil
 }

@@ -52,12 +52,14 @@ var (
 
 // ReloadFile reads the configuration again and applies it, as [Pump.Reload] does. On any
 // error nothing changes.
-func (p *Pump) ReloadFile(partial bool) (ReloadInfo, error) {
+func (p *Pump) ReloadFile(partial bool) (_ ReloadInfo, err error) {
 	if p.opts.Load == nil {
 		return ReloadInfo{}, ErrNoConfiguration
 	}
 	p.reloading.Lock() // what was read later is applied later
 	defer p.reloading.Unlock()
+	done := p.announceReload()
+	defer func() { done(err) }()
 	cfg, err := p.opts.Load()
 	if err != nil {
 		return ReloadInfo{}, p.explainDenied(err)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/internal/runas"
+	"github.com/stream-pump/stream-pump/internal/systemd"
+	"github.com/stream-pump/stream-pump/telemetry"
 )
 
 // errInterrupted says that a second signal cut the way down short.
@@ -21,14 +23,23 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err := runas.Prepare(runAs(cfg)); err != nil {
 		return err
 	}
+	manager, err := systemd.Connect()
+	if err != nil {
+		return err
+	}
 	inherited, ready, err := inheritSockets(os.Environ())
+	if err == nil {
+		err = inherited.takeGiven()
+	}
 	if err != nil {
 		return err
 	}
 	p, err := start(cfg, o, inherited)
 	if err != nil {
+		_ = manager.Tell(systemd.Status("not started: " + telemetry.RedactText(err.Error()))) // the error itself is told anyway
 		return err
 	}
+	p.serveUnder(manager)
 	ready()
 	if o.Ready != nil {
 		o.Ready(p)
@@ -72,6 +83,7 @@ func (p *Pump) obey(ctx context.Context, sig os.Signal) (over bool, err error) {
 // end stops the pump within the drain time, or at once when another signal comes.
 func (p *Pump) end(why string) error {
 	timeout := p.drainTimeout()
+	p.announceEnd(why, timeout)
 	p.log.Info("stopping", slog.String("reason", why), slog.String("within", timeout.String()), slog.Int("viewers", p.Watching()))
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

@@ -60,6 +60,7 @@ func (p *Pump) handOver(ctx context.Context) error {
 		_ = cmd.Process.Kill()
 		return errors.Join(err, cmd.Wait())
 	}
+	p.yieldTo(cmd.Process.Pid)
 	p.log.Info("handed over", slog.Int("pid", cmd.Process.Pid))
 	return cmd.Process.Release()
 }

@@ -27,6 +27,9 @@ func (r DiffReport) WriteText(w io.Writer) error {
 	for _, effect := range effects {
 		r.writeEffect(&b, effect)
 	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(&b, "Beware: %s.\n", w)
+	}
 	switch {
 	case r.Empty():
 		b.WriteString("Nothing differs.\n")
