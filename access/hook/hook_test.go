@@ -298,7 +298,7 @@ func TestCacheIsBounded(t *testing.T) {
 	for k := range c.kept {
 		young += int(k[31])
 	}
-	if len(c.kept) > maxKept || young < maxKept*9/10 {
+	if len(c.kept) > maxKept || young < maxKept*3/4 {
 		t.Errorf("%d answers are kept, %d of %d young ones: old ones have to go first", len(c.kept), young, maxKept)
 	}
 }
