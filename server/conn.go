@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -18,6 +19,7 @@ type phase uint8
 const (
 	readingHead phase = iota // a request's head is awaited
 	readingBody              // a request's body is passed over before the answer
+	deciding                 // a goroutine looks whether the request may be answered
 	watching                 // a viewer: what it sends is passed over
 	draining                 // the answer is not wholly out; then lingering
 	lingering                // our side is shut; waiting for the peer to close
@@ -45,6 +47,7 @@ type conn struct {
 	skip     int    // bytes of body still to be passed over
 	answer   answer // given once the body is passed over
 	viewer   *viewer
+	cancel   context.CancelFunc // of a decision, else nil
 }
 
 // OnOpen implements gnet.EventHandler: the connection has reached its loop.
@@ -75,6 +78,7 @@ func (s *Server) OnClose(gc gnet.Conn, err error) (act gnet.Action) {
 		s.opts.Limits.Disconnect()
 	}
 	c.phase = gone
+	c.callOff()
 	c.answer.drop() // one that waited for a body
 	if s.ctx.Err() != nil {
 		c.unseat(ReasonDrained)
@@ -113,6 +117,11 @@ func (s *Server) heard(gc gnet.Conn) (act gnet.Action) {
 				return gnet.None
 			}
 			c.give(c.answer)
+		case deciding:
+			if gc.InboundBuffered() > maxHead+maxBody {
+				return gnet.Close // it does not wait for the answer
+			}
+			return gnet.None
 		default:
 			_, _ = gc.Discard(-1)
 			return c.action()
@@ -210,6 +219,9 @@ func (c *conn) tick(now int64) {
 		return
 	}
 	switch {
+	case c.phase == watching:
+		c.expire()
+		return
 	case c.phase != readingHead || c.gc.InboundBuffered() == 0:
 	case c.introducing():
 		c.srv.blameProxy(c.remote, errProxyLate)

@@ -57,7 +57,8 @@ func (d *door) next(wait time.Duration) answer {
 	if err != nil {
 		return d.srv.refuse(http.StatusBadRequest, wrongHead(err), false)
 	}
-	a := d.srv.route(&request{Request: req, remote: d.remote, tls: d.tls})
+	req.TLS = tlsState(d.conn)
+	a := d.srv.route(&request{Request: req, remote: d.remote, tls: d.tls, ctx: d.ctx, patient: true})
 	if a.handOver != nil {
 		return a
 	}

@@ -98,7 +98,14 @@ func (g *guest) run(ctx context.Context) Reason {
 	}()
 	stop := context.AfterFunc(ctx, func() { _ = g.conn.Close() })
 	defer stop()
+	expired, stopTimer := g.timer()
+	defer stopTimer()
 	for {
+		if g.over() && !g.midPacket() {
+			g.sayEnd(lingerTime)
+			g.farewell(gone)
+			return ReasonExpired
+		}
 		why, idle := g.turn()
 		if why != "" {
 			if why == ReasonEnded || why == ReasonDrained {
@@ -111,6 +118,7 @@ func (g *guest) run(ctx context.Context) Reason {
 		}
 		select {
 		case <-g.wake:
+		case <-expired:
 		case <-gone:
 			return g.left()
 		case <-g.kicked:
@@ -119,6 +127,27 @@ func (g *guest) run(ctx context.Context) Reason {
 			return g.left()
 		}
 	}
+}
+
+// over tells whether the guest's time is over.
+func (g *guest) over() bool { return g.seat.ends != 0 && stream.Monotonic() >= g.seat.ends }
+
+// timer tells when the guest's time is over.
+func (g *guest) timer() (over <-chan time.Time, stop func()) {
+	if g.seat.ends == 0 {
+		return nil, func() {}
+	}
+	t := time.NewTimer(time.Duration(g.seat.ends - stream.Monotonic()))
+	return t.C, func() { t.Stop() }
+}
+
+// patience is how long the guest may take no byte: not far beyond its time.
+func (g *guest) patience(stall time.Duration) time.Duration {
+	if g.seat.ends == 0 {
+		return stall
+	}
+	left := time.Duration(g.seat.ends - stream.Monotonic())
+	return min(stall, max(left, 0)+lingerTime)
 }
 
 // left is why a guest whose connection is closed is no longer there.
@@ -166,12 +195,14 @@ func (g *guest) turn() (why Reason, idle bool) {
 	if len(buf.B) == 0 {
 		return why, why == ""
 	}
-	_ = g.conn.SetWriteDeadline(time.Now().Add(set.StallTimeout))
+	_ = g.conn.SetWriteDeadline(time.Now().Add(g.patience(set.StallTimeout)))
 	n, err := g.conn.Write(buf.B)
 	g.account(n)
 	switch {
 	case err == nil:
 		return why, false
+	case errors.Is(err, os.ErrDeadlineExceeded) && g.over():
+		return ReasonExpired, false
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return ReasonStalled, false
 	}

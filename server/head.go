@@ -96,7 +96,18 @@ func (c *conn) refuse(status int, text string) {
 // handle acts on a request whose head is the next end bytes. See readHead for the
 // result.
 func (c *conn) handle(req *http.Request, end int) bool {
-	a := c.srv.route(&request{Request: req, remote: c.remote})
+	r := &request{Request: req, remote: c.remote, ctx: c.srv.ctx}
+	a := c.srv.route(r)
+	if a.later {
+		c.decide(r, end)
+		return false
+	}
+	return c.proceed(req, a, end)
+}
+
+// proceed gives the answer to a request whose head is the next end bytes. See readHead
+// for the result.
+func (c *conn) proceed(req *http.Request, a answer, end int) bool {
 	if a.handOver != nil || a.watch != nil && a.watch.plain {
 		c.handOver(a)
 		return false

@@ -142,6 +142,9 @@ func (l *loop) seeOff() {
 			if d.v.changed {
 				why = ReasonChanged
 			}
+			if d.v.expired {
+				why = ReasonExpired
+			}
 			c.finish(why)
 		case stalled:
 			c.cut(ReasonStalled)

@@ -27,6 +27,7 @@ type Options struct {
 	Streams *stream.Registry
 	Limits  *access.Limits     // admission of viewers and connections; nil for no limits
 	Push    PushHandler        // nil refuses pushes with 404
+	Gate    Gate               // nil lets everyone watch
 	Metrics *telemetry.Metrics // nil for none
 	Log     *slog.Logger       // nil discards
 	Loops   int                // event loops; 0 for one a processor
@@ -55,6 +56,7 @@ type Settings struct {
 	HeadTimeout    time.Duration // for a request's head; 10 s
 	SessionTimeout time.Duration // a client-id without a connection is forgotten; 60 s
 	Redirect404    string        // Location for unknown paths; "" answers 404
+	IDKey          string        // query parameter with a viewer's outside id; [access.IDKey]
 	RetryAfter     time.Duration // told to viewers of a stream that is not live; 10 s
 
 	// Proxies may say who is behind them, by the PROXY protocol or X-Forwarded-For; nil: nobody may.
@@ -76,17 +78,24 @@ func (s Settings) withDefaults() Settings {
 	def(&s.HeadTimeout, 10*time.Second)
 	def(&s.SessionTimeout, 60*time.Second)
 	def(&s.RetryAfter, 10*time.Second)
+	if s.IDKey == "" {
+		s.IDKey = access.IDKey
+	}
 	return s
 }
 
 // Viewer is what is known of one viewer.
 type Viewer struct {
 	ID        string // unique while the program runs
-	ClientID  uint32 // the protocol's session, 0 for plain ASF
+	ClientID  string // of the viewer in another system, as it was given in the address: escape it
+	User      string // who logged in, else empty
+	By        string // what the viewer was let in with, empty without a gate
+	SessionID uint32 // the protocol's session, 0 for plain ASF
+	Visit     string // what the gate calls this viewing
 	Stream    string
 	Address   string // host:port
 	UserAgent string // as sent: escape it
-	Kind      string // "mmsh" or "asf"
+	Kind      string // KindMMSH or KindASF
 	TLS       bool
 	Connected time.Time
 	BytesOut  uint64

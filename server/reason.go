@@ -2,7 +2,6 @@ package server
 
 import (
 	"sync"
-	"time"
 )
 
 // Reason is why a viewer is no longer there. The set is closed: dashboards count by it.
@@ -15,6 +14,7 @@ const (
 	ReasonChanged Reason = "changed" // the header changed and this kind of viewer cannot follow
 	ReasonStalled Reason = "stalled" // took no byte for the stall timeout
 	ReasonKicked  Reason = "kicked"  // by an operator
+	ReasonExpired Reason = "expired" // its time was over
 	ReasonDrained Reason = "drained" // the server stops
 	ReasonError   Reason = "error"   // the connection broke
 )
@@ -29,8 +29,7 @@ type closedLog struct {
 	n    uint64
 }
 
-func (c *closedLog) add(v Viewer, why Reason) {
-	v.Reason, v.Left = why, time.Now()
+func (c *closedLog) add(v Viewer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ring[c.n%closedKept] = v

@@ -1,10 +1,12 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/mmsh"
@@ -14,27 +16,37 @@ import (
 // request is a request and what is known of its connection.
 type request struct {
 	*http.Request
-	remote netip.AddrPort
-	tls    bool
-	mmsh   mmsh.Request
+	remote  netip.AddrPort
+	tls     bool
+	mmsh    mmsh.Request
+	ctx     context.Context // ends when nobody waits for the answer any more
+	patient bool            // the answer may take time: not on an event loop
+	visit   *Visit          // once it is known to be for a stream
 }
 
 // answer is what a request gets. Exactly one of these holds: head is the whole reply;
-// watch is set, and head goes in front of the stream; handOver is set.
+// watch is set, and head goes in front of the stream; handOver is set; later is set, and
+// the request has to be routed once more, patiently.
 type answer struct {
 	status   int
 	head     []byte
 	keep     bool // another request may follow on the connection
 	watch    *seat
 	handOver func(*door) // takes the connection from here, on a goroutine
+	later    bool
 }
 
 // drop gives back what an answer that is not given has taken.
 func (a *answer) drop() {
-	if a.watch != nil {
-		a.watch.ticket.Release()
-		a.watch.release()
+	t := a.watch
+	if t == nil {
+		return
 	}
+	t.ticket.Release()
+	t.release()
+	v := t.describe()
+	v.Reason, v.Left = ReasonLeft, time.Now()
+	t.ended(v)
 }
 
 // route decides what a request gets. It runs on event loops and goroutines alike.
@@ -54,9 +66,9 @@ func (s *Server) route(r *request) answer {
 	}
 	switch kind {
 	case asxTarget:
-		return s.asx(r, st)
+		return s.gated(r, st, KindPage, s.asx)
 	case asfTarget:
-		return s.plain(r, st)
+		return s.gated(r, st, KindASF, s.plain)
 	}
 	return s.onStream(r, st)
 }
@@ -66,9 +78,9 @@ func (s *Server) onStream(r *request, st *stream.Stream) answer {
 	kind := r.mmsh.ForSession(r.Method, r.mmsh.HasClientID && s.sessions.known(r.mmsh.ClientID))
 	switch kind {
 	case mmsh.Describe:
-		return s.describe(r, st)
+		return s.gated(r, st, KindMMSH, s.describe)
 	case mmsh.Play, mmsh.PlayNext:
-		return s.play(r, st)
+		return s.gated(r, st, KindMMSH, s.play)
 	case mmsh.KeepAlive, mmsh.SelectStream, mmsh.Stop:
 		return s.inSession(r, http.StatusOK)
 	case mmsh.Log, mmsh.LogXML:
@@ -97,6 +109,9 @@ func (s *Server) describe(r *request, st *stream.Stream) answer {
 		return s.overLimit(r, err)
 	}
 	ticket.Release() // only asked: the place is taken by Play
+	if refusal := s.preview(r); refusal != nil {
+		return *refusal
+	}
 	sess, reset := s.session(r)
 	if s.sessions.playing(sess) {
 		return s.refuse(http.StatusBadRequest, "the session is streaming", false)
@@ -117,16 +132,19 @@ func (s *Server) play(r *request, st *stream.Stream) answer {
 	if !s.sessions.stream(sess) {
 		return s.refuse(http.StatusBadRequest, "the session is streaming already", false)
 	}
-	t, err := s.newSeat(st, r.remote, r.UserAgent(), r.mmsh.Agent)
+	t, err := s.newSeat(r, st)
 	if err != nil {
 		s.sessions.release(sess)
 		return s.overLimit(r, err)
+	}
+	t.session, t.sessions, t.client = sess, s.sessions, sess.id
+	if refusal := s.begin(r, t); refusal != nil {
+		return *refusal
 	}
 	t.relay = r.mmsh.Relay
 	if r.mmsh.HasFrom {
 		t.from = new(r.mmsh.From) // a copy: the request is not to be kept
 	}
-	t.session, t.sessions, t.client, t.tls = sess, s.sessions, sess.id, r.tls
 	p := s.params(r, sess.id)
 	p.Reset = reset
 	return answer{status: http.StatusOK, head: mmsh.AppendPlayHead(make([]byte, 0, 512), p), watch: t}

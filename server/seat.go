@@ -19,6 +19,13 @@ type seat struct {
 	client uint32 // client-id, 0 for none
 	remote netip.AddrPort
 	agent  string
+
+	outside  string // id in another system
+	user, by string // what the gate let the viewer in with
+	visit    string // what the gate calls this viewing
+	gate     Gate   // to be told of the end; nil until it has allowed the beginning
+	ends     int64  // ns, when the viewer's time is over; 0 for never
+
 	old    bool    // of the second class: below version 9
 	fixed  bool    // cannot follow a change of the header
 	relay  bool    // another pump
@@ -46,15 +53,18 @@ var seats atomic.Uint64
 // request would keep the whole of it for as long as the viewer stays.
 const maxAgent = 200
 
-func (s *Server) newSeat(st *stream.Stream, remote netip.AddrPort, agent string, a mmsh.Agent) (*seat, error) {
-	ticket, err := s.opts.Limits.Admit(st.Path(), remote.Addr(), expectedRate(st))
+func (s *Server) newSeat(r *request, st *stream.Stream) (*seat, error) {
+	ticket, err := s.opts.Limits.Admit(st.Path(), r.remote.Addr(), expectedRate(st))
 	if err != nil {
 		return nil, err
 	}
-	return &seat{
-		id: seats.Add(1), stream: st, remote: remote, agent: strings.Clone(agent[:min(len(agent), maxAgent)]),
-		old: a.Old(), fixed: isFixed(a), since: time.Now(), asked: stream.Monotonic(), ticket: ticket,
-	}, nil
+	agent, a := r.UserAgent(), r.mmsh.Agent
+	t := &seat{
+		id: seats.Add(1), stream: st, remote: r.remote, agent: strings.Clone(agent[:min(len(agent), maxAgent)]),
+		old: a.Old(), fixed: isFixed(a), since: time.Now(), asked: stream.Monotonic(), ticket: ticket, tls: r.tls,
+	}
+	t.identify(r.visit)
+	return t, nil
 }
 
 // isFixed tells whether a player is better off with the end of the stream than with a
@@ -75,6 +85,7 @@ func expectedRate(st *stream.Stream) int64 {
 func (s *Server) enter(t *seat) {
 	t.stream.ViewerJoined()
 	s.watching.Add(1)
+	s.log.Debug("viewer joined", "stream", t.stream.Path(), "address", t.remote.String(), "client_id", t.outside, "user", t.user)
 }
 
 // leave gives the place back and remembers the viewer.
@@ -86,19 +97,21 @@ func (s *Server) leave(t *seat, v Viewer, why Reason) {
 	if why != ReasonLeft && why != ReasonEnded && why != ReasonDrained {
 		t.stream.Metrics().ViewersDropped(string(why)).Inc()
 	}
-	s.closed.add(v, why)
-	s.log.Debug("viewer left", "stream", v.Stream, "address", v.Address, "reason", string(why),
+	v.Reason, v.Left = why, time.Now()
+	s.closed.add(v)
+	t.ended(v)
+	s.log.Debug("viewer left", "stream", v.Stream, "address", v.Address, "client_id", v.ClientID, "user", v.User, "reason", string(why),
 		"bytes", v.BytesOut, "skipped_packets", v.Skipped, "connected", time.Since(t.since).Round(time.Millisecond))
 }
 
 // describe returns what is known of the viewer, apart from its figures.
 func (t *seat) describe() Viewer {
-	kind := "mmsh"
+	kind := KindMMSH
 	if t.plain {
-		kind = "asf"
+		kind = KindASF
 	}
 	return Viewer{
-		ID: strconv.FormatUint(t.id, 10), ClientID: t.client, Stream: t.stream.Path(), Address: t.remote.String(),
+		ID: strconv.FormatUint(t.id, 10), ClientID: t.outside, User: t.user, By: t.by, SessionID: t.client, Visit: t.visit, Stream: t.stream.Path(), Address: t.remote.String(),
 		UserAgent: t.agent, Kind: kind, TLS: t.tls, Connected: t.since,
 	}
 }

@@ -1,19 +1,18 @@
 package server
 
 import (
-	"net/netip"
+	"net/http"
 	"strings"
 	"testing"
 	"unsafe"
-
-	"github.com/stream-pump/stream-pump/mmsh"
 )
 
 // Ten thousand viewers who call themselves by 16 KiB each must not cost 160 MB.
 func TestAgentsAreKeptShort(t *testing.T) {
 	srv := routing(t)
 	agent := strings.Repeat("NSPlayer/", maxHead/9)
-	seat, err := srv.newSeat(srv.opts.Streams.Lookup("x"), netip.AddrPort{}, agent, mmsh.Agent{})
+	r := &request{Request: &http.Request{Header: http.Header{"User-Agent": {agent}}}, visit: &Visit{}}
+	seat, err := srv.newSeat(r, srv.opts.Streams.Lookup("x"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,6 +49,7 @@ type Server struct {
 
 	accepting sync.WaitGroup
 	leaving   chan struct{} // holds one for each client that is being turned away
+	deciding  chan struct{} // holds one for each request that is being decided on a goroutine
 
 	mu        sync.Mutex // guards what follows
 	listeners map[net.Listener]struct{}
@@ -67,7 +68,8 @@ func New(o Options) (*Server, error) {
 		o.Limits = access.NewLimits(access.Bounds{})
 	}
 	s := &Server{
-		opts: o, log: o.Log, egress: EgressWritev, leaving: make(chan struct{}, turnAwayMost), sessions: newSessions(time.Now), stopped: make(chan struct{}),
+		opts: o, log: o.Log, egress: EgressWritev, leaving: make(chan struct{}, turnAwayMost),
+		deciding: make(chan struct{}, decideMost), sessions: newSessions(time.Now), stopped: make(chan struct{}),
 		listeners: map[net.Listener]struct{}{}, hosted: map[net.Conn]struct{}{},
 		repeats: telemetry.NewRepeats(o.Log, telemetry.RepeatsOptions{Every: time.Minute}),
 	}

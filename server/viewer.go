@@ -18,6 +18,7 @@ type viewer struct {
 	joining bool   // no media packet is out yet
 	last    bool   // what is owed is the end of the stream, nothing follows
 	changed bool   // that is because the header changed and it is fixed
+	expired bool   // that is because its time is over
 	waiting bool   // its last write was short: bytes are owed and the socket is full
 	retryAt int64  // ns; while waiting, not written to before
 	backoff int64  // ns; how long the next retry waits
@@ -64,7 +65,7 @@ func (v *viewer) turn(l *loop, now int64) outcome {
 	for range turnWrites {
 		v.catchUp(g.stream, set)
 		limit := writeBytes
-		if v.last || v.midPacket() && v.late(g.stream, set) {
+		if v.last || v.midPacket() && (v.expired || v.late(g.stream, set)) {
 			limit = 0 // it stops inside of something at nearly every write: finish that, then jump
 		}
 		w := &l.own
@@ -92,6 +93,10 @@ func (v *viewer) turn(l *loop, now int64) outcome {
 // way to the end of the stream has left the ring is owed nothing but that end.
 func (v *viewer) catchUp(s *stream.Stream, set *Settings) {
 	if v.midPacket() {
+		return
+	}
+	if v.expired {
+		v.pre[0], v.last = s.EndFrame(), true
 		return
 	}
 	epoch := v.epoch

@@ -229,8 +229,8 @@ func TestViewersAreListed(t *testing.T) {
 		if v.UserAgent != want.UserAgent || v.Kind != want.Kind || v.TLS != want.TLS || v.Stream != "x" || v.Connected.IsZero() || v.Reason != "" {
 			t.Errorf("%+v", v)
 		}
-		if (v.ClientID != 0) != (v.Kind == "mmsh") {
-			t.Errorf("client-id %d of %s", v.ClientID, v.Kind)
+		if (v.SessionID != 0) != (v.Kind == "mmsh") {
+			t.Errorf("client-id %d of %s", v.SessionID, v.Kind)
 		}
 		if i > 0 && !idLess(list[i-1].ID, v.ID) {
 			t.Errorf("id %s behind %s", v.ID, list[i-1].ID)
@@ -247,7 +247,7 @@ func TestViewersAreListed(t *testing.T) {
 func TestClosedViewersAreRemembered(t *testing.T) {
 	var c closedLog
 	for i := range closedKept + 3 {
-		c.add(Viewer{BytesOut: uint64(i)}, ReasonLeft)
+		c.add(Viewer{BytesOut: uint64(i)})
 	}
 	list := c.list()
 	if len(list) != closedKept || list[0].BytesOut != closedKept+2 || list[closedKept-1].BytesOut != 3 {

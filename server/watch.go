@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"github.com/stream-pump/stream-pump/ringbuf"
 	"github.com/stream-pump/stream-pump/stream"
 )
@@ -22,6 +24,9 @@ func (c *conn) watch(a answer) {
 	_ = c.gc.SetWriteBuffer(sendBuffer(t.stream))
 	c.viewer = v
 	c.rest(watching)
+	if t.ends != 0 {
+		c.await(watching, time.Duration(t.ends-stream.Monotonic()))
+	}
 	c.srv.enter(t)
 	g.add(v)
 	c.loop.firstTurn(v)
@@ -42,6 +47,19 @@ func (l *loop) firstTurn(v *viewer) {
 		l.owing = append(l.owing, g)
 	}
 	l.pulse.wake()
+}
+
+// expire ends a viewer whose time is over, in order: with the end of the stream behind the
+// packet that it is being sent. One that does not take that is cut off.
+func (c *conn) expire() {
+	v := c.viewer
+	if v == nil || v.expired {
+		c.cut(ReasonExpired)
+		return
+	}
+	v.expired = true
+	c.await(watching, lingerTime)
+	c.loop.firstTurn(v)
 }
 
 // unseat takes the viewer off the connection, if it is one.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -19,13 +20,15 @@ const (
 // web answers a GET or HEAD that is not MMSH: a metafile for people's programs that
 // show pages, else plain ASF.
 func (s *Server) web(r *request, st *stream.Stream) answer {
-	if _, refusal := s.onAir(r, st); refusal != nil {
-		return *refusal
+	if !wantsPage(r.Header) {
+		return s.gated(r, st, KindASF, s.plain)
 	}
-	if wantsPage(r.Header) {
+	return s.gated(r, st, KindPage, func(r *request, st *stream.Stream) answer {
+		if _, refusal := s.onAir(r, st); refusal != nil {
+			return *refusal
+		}
 		return s.asx(r, st)
-	}
-	return s.plain(r, st)
+	})
 }
 
 // wantsPage tells browsers, and Windows Media Player's own web client, from players
@@ -49,9 +52,27 @@ func (s *Server) asx(r *request, st *stream.Stream) answer {
 	if r.tls {
 		scheme = "https"
 	}
-	path := host + streamsPrefix + st.Path()
-	body := mmsh.AppendASX(nil, st.Name(), scheme+"://"+path+"?MSWMExt=.asf", "mms://"+path)
+	path, query := host+streamsPrefix+st.Path(), ownQuery(r.URL)
+	mmsQuery := ""
+	if query != "" {
+		mmsQuery = "?" + strings.TrimSuffix(query, "&")
+	}
+	body := mmsh.AppendASX(nil, st.Name(), scheme+"://"+path+"?"+query+windowsQuery, "mms://"+path+mmsQuery)
 	return answer{status: http.StatusOK, head: page(r, asxType, body)}
+}
+
+// windowsQuery tells Windows players to take an address for a stream.
+const windowsQuery = "MSWMExt=.asf"
+
+// ownQuery returns the query of an address, written anew, with an ampersand at its end,
+// or "": it says who the viewer is, and goes along to where the metafile sends him.
+func ownQuery(u *url.URL) string {
+	q := u.Query()
+	q.Del("MSWMExt")
+	if len(q) == 0 {
+		return ""
+	}
+	return q.Encode() + "&"
 }
 
 // page is a whole reply with a body.
@@ -77,11 +98,14 @@ func (s *Server) plain(r *request, st *stream.Stream) answer {
 	if r.Method == http.MethodHead {
 		return answer{status: http.StatusOK, head: head}
 	}
-	t, err := s.newSeat(st, r.remote, r.UserAgent(), r.mmsh.Agent)
+	t, err := s.newSeat(r, st)
 	if err != nil {
 		return s.overLimit(r, err)
 	}
-	t.plain, t.tls = true, r.tls
+	t.plain = true
+	if refusal := s.begin(r, t); refusal != nil {
+		return *refusal
+	}
 	return answer{status: http.StatusOK, head: head, watch: t}
 }
 
