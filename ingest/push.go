@@ -16,19 +16,53 @@ import (
 	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/stream"
+	"github.com/stream-pump/stream-pump/telemetry"
 )
 
 // Target is a stream that may be pushed.
 type Target struct {
-	Stream      *stream.Stream
-	Timeline    *Timeline
-	TakeOver    bool                // an encoder that comes replaces the one that is there
-	Credentials *access.Credentials // nil: everyone may push
+	Stream   *stream.Stream
+	Timeline *Timeline
+	TakeOver bool         // an encoder that comes replaces the one that is there
+	Gate     *access.Gate // nil: everyone may push
 }
+
+// PushHook is asked before an encoder goes on the air, and told when that is over.
+type PushHook interface {
+	// Publish may take time, until ctx is done. What it returns is kept with the publication.
+	Publish(ctx context.Context, p Publication) (session string, denial *access.Denial)
+
+	// Unpublish is told of the end of every publication that Publish allowed. It must not block.
+	Unpublish(p Publication)
+}
+
+// Publication is one encoder's time on the air; it may be several requests long.
+type Publication struct {
+	Session string // what the hook calls it
+	Stream  string // path
+	Peer    netip.AddrPort
+	Pass    access.Pass // what the encoder was let in with
+	Agent   string      // as sent
+	Query   string      // of the address, as sent
+	TLS     bool
+
+	// At the end.
+	Reason  string // PublishEnded, PublishLost or PublishRefused
+	Took    time.Duration
+	Packets uint64 // that viewers could get
+}
+
+// Why a publication is over.
+const (
+	PublishEnded   = "ended"   // the encoder has said so
+	PublishLost    = "lost"    // nothing came any more, or somebody else took over
+	PublishRefused = "refused" // the stream was taken after all
+)
 
 // PushOptions describe the door for encoders. Lookup is required; zero fields take the defaults.
 type PushOptions struct {
 	Lookup func(path string) (*Target, bool) // by the stream's path, as in the address, any case
+	Hook   PushHook                          // nil: nobody is asked
 
 	// Client returns who sent a request with this head that came from peer, which may be a
 	// proxy; nil: peer did.
@@ -73,6 +107,7 @@ func (o PushOptions) withDefaults() PushOptions {
 type Push struct {
 	opts  PushOptions
 	times atomic.Pointer[pushTimes]
+	noted *telemetry.Repeats // refusals
 
 	mu       sync.Mutex
 	sessions map[string]*session
@@ -82,6 +117,7 @@ type Push struct {
 // NewPush returns a door for encoders. Close it when no more connections are handed to it.
 func NewPush(o PushOptions) *Push {
 	p := &Push{opts: o.withDefaults(), sessions: map[string]*session{}}
+	p.noted = telemetry.NewRepeats(p.opts.Log, telemetry.RepeatsOptions{Every: 10 * time.Second})
 	p.times.Store(&pushTimes{p.opts.IdleTimeout, p.opts.SessionTimeout, p.opts.HeadTimeout})
 	return p
 }
@@ -121,6 +157,7 @@ func (p *Push) Close() {
 		}
 		p.dropLocked(s)
 	}
+	p.noted.Close()
 }
 
 // Sessions returns how many sessions are kept.
@@ -135,6 +172,7 @@ type session struct {
 	id      string
 	stream  *stream.Stream
 	peer    netip.Addr
+	pass    access.Pass  // what its encoder was let in with
 	header  []byte       // ASF header that a later PushStart goes on with
 	framing mmsh.Framing // of the body that brought it
 	conn    *pushConn    // receives a body for it now
@@ -147,6 +185,26 @@ type session struct {
 type pushFeed struct {
 	*Feed
 	conn *pushConn
+	over sync.Once
+	tell func(reason string, packets uint64) // of the end of the publication; nil when nobody is told
+}
+
+// Lost is [Feed.Lost], and the end of the publication.
+func (f *pushFeed) Lost() {
+	f.Feed.Lost()
+	f.finish(PublishLost)
+}
+
+// End is [Feed.End], and the end of the publication.
+func (f *pushFeed) End() {
+	f.Feed.End()
+	f.finish(PublishEnded)
+}
+
+func (f *pushFeed) finish(reason string) {
+	if f.tell != nil {
+		f.over.Do(func() { f.tell(reason, f.Packets()) })
+	}
 }
 
 // revoked is called when another source wants the stream.
@@ -161,13 +219,13 @@ func (p *Push) revoked(s *session, f *pushFeed) {
 }
 
 // newSession adds a session for a stream, or returns nil when there are too many that are in use.
-func (p *Push) newSession(s *stream.Stream, peer netip.Addr) *session {
+func (p *Push) newSession(s *stream.Stream, peer netip.Addr, pass access.Pass) *session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || (len(p.sessions) >= p.opts.MaxSessions && !p.evictLocked()) {
 		return nil
 	}
-	n := &session{id: rand.Text(), stream: s, peer: peer, used: time.Now()}
+	n := &session{id: rand.Text(), stream: s, peer: peer, pass: pass, used: time.Now()}
 	p.sessions[n.id] = n
 	p.expireLocked(n, p.times.Load().session)
 	return n

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,7 +21,8 @@ type pushRequest struct {
 	br     *bufio.Reader // where the body comes from
 	target *Target
 	kind   mmsh.RequestKind
-	id     string // push-id of the cookie, "" or "0" when there is none
+	id     string      // push-id of the cookie, "" or "0" when there is none
+	pass   access.Pass // what the encoder was let in with, by this request or one before
 	log    *slog.Logger
 
 	takeOver bool   // who is there was found to have to give way
@@ -76,42 +76,21 @@ func (r *pushRequest) refuse(status int, text string) bool {
 	return false
 }
 
-// authorized checks credentials, before anything of a body is read.
-func (r *pushRequest) authorized() bool {
-	err := r.target.Credentials.Check(r.req)
-	if err == nil {
-		return true
-	}
-	r.fail(r.br, r.challenge(err))
-	return false
-}
-
-// challenge is the answer to missing or wrong credentials.
-func (r *pushRequest) challenge(err error) mmsh.ErrorParams {
-	if !errors.Is(err, access.ErrCredentialsMissing) {
-		r.log.Warn("push refused", slog.Int("status", http.StatusUnauthorized), slog.String("reason", err.Error()))
-	}
-	return mmsh.ErrorParams{
-		Status: http.StatusUnauthorized, Text: err.Error(), Challenges: r.target.Credentials.ChallengeFor(r.req, err), Push: true,
-	}
-}
-
 // setup answers a PushSetup: [MS-WMHTTP] 3.2.5.1. An encoder that has not been asked for credentials yet, or whose
 // answer has aged, may try again on the same connection, as its own example does; a new connection is fine as well.
 func (r *pushRequest) setup() bool {
-	denied := r.target.Credentials.Check(r.req)
-	if errors.Is(denied, access.ErrCredentialsBad) || denied != nil && r.expects() {
-		r.fail(r.br, r.challenge(denied))
-		return false
+	denied := r.enter()
+	if denied != nil && (!again(denied) || r.expects()) {
+		return r.deny(denied)
 	}
 	r.expect()
 	r.allow(r.push.times.Load().head)
 	body, err := io.ReadAll(io.LimitReader(r.req.Body, mmsh.MaxPushSetup+1))
 	switch {
 	case err == nil && len(body) <= mmsh.MaxPushSetup && denied != nil:
-		again := r.challenge(denied)
-		again.KeepAlive = true
-		return r.write(mmsh.AppendError(nil, again))
+		challenge := r.denial(denied)
+		challenge.KeepAlive = true
+		return r.write(mmsh.AppendError(nil, challenge))
 	case err != nil:
 		return r.refuse(http.StatusBadRequest, "the body of the setup is incomplete")
 	case len(body) > mmsh.MaxPushSetup:
@@ -125,7 +104,7 @@ func (r *pushRequest) setup() bool {
 		return r.refuse(http.StatusConflict, busy.Error())
 	}
 	if s == nil {
-		if s = r.push.newSession(r.target.Stream, r.peer.Addr()); s == nil {
+		if s = r.push.newSession(r.target.Stream, r.peer.Addr(), r.pass); s == nil {
 			return r.refuse(http.StatusServiceUnavailable, "too many push sessions")
 		}
 	} else {
@@ -162,7 +141,7 @@ func (r *pushRequest) busy(own *session) error {
 // succeeds tells whether this request may replace a session: it authenticated as that one did, or comes from the
 // same address when nobody has to, and nothing is heard of the other any more.
 func (r *pushRequest) succeeds(s *session) bool {
-	if r.target.Credentials == nil && s.peer != r.peer.Addr() {
+	if !r.target.Gate.Asks() && s.peer != r.peer.Addr() || s.pass.Name != r.pass.Name {
 		return false
 	}
 	r.push.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 
+	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/stream"
 )
@@ -17,6 +18,9 @@ func (r *pushRequest) start() bool {
 	s := r.known()
 	if s == nil && !r.authorized() {
 		return false
+	}
+	if s != nil {
+		r.pass = s.pass
 	}
 	return r.receive(s, false)
 }
@@ -32,16 +36,21 @@ func (r *pushRequest) receive(s *session, once bool) bool {
 		return r.refuse(http.StatusConflict, busy.Error())
 	}
 	if s == nil {
-		if s = r.push.newSession(r.target.Stream, r.peer.Addr()); s == nil {
+		if s = r.push.newSession(r.target.Stream, r.peer.Addr(), r.pass); s == nil {
 			return r.refuse(http.StatusServiceUnavailable, "too many push sessions")
 		}
 	}
-	feed, ok := r.enter(s)
+	feed, ok := r.take(s)
 	if !ok {
 		return r.refuse(http.StatusConflict, "this push session is being received on another connection")
 	}
 	feed, err := r.open(s, feed)
-	if err != nil {
+	var denied *access.Denial
+	switch {
+	case errors.As(err, &denied):
+		r.push.forget(s, r.pushConn)
+		return r.deny(denied)
+	case err != nil:
 		r.push.forget(s, r.pushConn)
 		return r.refuse(statusOf(err), err.Error())
 	}
@@ -52,7 +61,7 @@ func (r *pushRequest) receive(s *session, once bool) bool {
 			r.push.forget(s, r.pushConn)
 		}
 	}()
-	r.log.Info("source connected", slog.String("kind", r.kind.String()))
+	r.log.Info("source connected", slog.String("kind", r.kind.String()), slog.String("user", r.pass.User()))
 	r.expect()
 	r.alive(true)
 	body, untilClose := r.body()
@@ -61,9 +70,9 @@ func (r *pushRequest) receive(s *session, once bool) bool {
 	return r.finish(s, feed, res, err, once, untilClose)
 }
 
-// enter makes this connection the session's own, and returns the feed that was kept for it. A connection that had it
+// take makes this connection the session's own, and returns the feed that was kept for it. A connection that had it
 // and has gone silent is interrupted; it gives the role back by itself.
-func (r *pushRequest) enter(s *session) (*pushFeed, bool) {
+func (r *pushRequest) take(s *session) (*pushFeed, bool) {
 	p := r.push
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,10 +99,14 @@ func (r *pushRequest) enter(s *session) (*pushFeed, bool) {
 	return feed, true
 }
 
-// open returns a feed that holds the publisher's role, or will take it from a backup source with its first packet.
+// open returns a feed that holds the publisher's role, or will take it from a backup source with its first packet. The
+// error may be a denial.
 func (r *pushRequest) open(s *session, kept *pushFeed) (*pushFeed, error) {
 	if kept != nil && kept.Live() {
 		return kept, nil
+	}
+	if kept != nil {
+		kept.Lost()
 	}
 	st := r.target.Stream
 	feed := &pushFeed{conn: r.pushConn}
@@ -104,8 +117,12 @@ func (r *pushRequest) open(s *session, kept *pushFeed) (*pushFeed, error) {
 		OnRevoke: func() { r.push.revoked(s, feed) },
 		Log:      r.log,
 	})
+	if denied := r.publish(r.ctx, feed); denied != nil {
+		return nil, denied
+	}
 	if st.State() != stream.Fallback {
 		if err := feed.Open(); err != nil {
+			feed.finish(PublishRefused)
 			return nil, err
 		}
 	}

@@ -568,7 +568,7 @@ func TestPushSecondEncoder(t *testing.T) { // MUST-S9
 
 func TestPushCredentials(t *testing.T) { // MUST-S9, MUST-S10
 	d := newDoor(t)
-	d.target.Credentials = access.NewCredentials("jo", "secret", access.CredentialsOptions{})
+	d.target.Gate = passwordGate(t, "jo", "secret")
 	for _, typ := range []string{mmsh.TypePushSetup, mmsh.TypePushStart, ""} {
 		e := d.dial()
 		e.request("POST", "/streams/x_push", "Content-Type: "+typ, endless, "Expect: 100-continue")

@@ -40,7 +40,9 @@ type StreamInfo struct {
 // ViewerInfo is a viewer in the API.
 type ViewerInfo struct {
 	ID             string  `json:"id"`
-	ClientID       uint32  `json:"client_id"` // of the MMSH session; 0 for plain ASF
+	ClientID       string  `json:"client_id"`  // of the viewer in another system, as it was given in the address
+	User           string  `json:"user"`       // who logged in; empty: nobody has to
+	SessionID      uint32  `json:"session_id"` // of the MMSH session; 0 for plain ASF
 	Stream         string  `json:"stream"`
 	Address        string  `json:"address"`
 	UserAgent      string  `json:"user_agent"` // as sent: not to be trusted
@@ -87,7 +89,7 @@ func (p *Pump) describeStream(s *stream.Stream) StreamInfo {
 
 func describeViewer(v server.Viewer) ViewerInfo {
 	info := ViewerInfo{
-		ID: v.ID, ClientID: v.ClientID, Stream: v.Stream, Address: v.Address, UserAgent: v.UserAgent,
+		ID: v.ID, ClientID: v.ClientID, User: v.User, SessionID: v.SessionID, Stream: v.Stream, Address: v.Address, UserAgent: v.UserAgent,
 		Kind: v.Kind, TLS: v.TLS, ConnectedS: seconds(time.Since(v.Connected)), BytesOut: v.BytesOut,
 		LagMS: v.Lag.Milliseconds(), SkippedPackets: v.Skipped, Reason: string(v.Reason),
 	}

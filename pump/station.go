@@ -100,10 +100,10 @@ func (p *Pump) targetOf(st *station) *ingest.Target {
 		return nil
 	}
 	c := st.cfg.Publish
-	return &ingest.Target{
-		Stream: st.stream, Timeline: st.timeline, TakeOver: st.cfg.Takeover,
-		Credentials: access.NewCredentials(c.User, c.Password, access.CredentialsOptions{AllowBasic: c.AllowBasic}),
-	}
+	gate, _ := access.NewGate(access.GateOptions{
+		Stream: st.cfg.Path, Credentials: access.NewCredentials(c.User, c.Password, access.CredentialsOptions{AllowBasic: c.AllowBasic}),
+	})
+	return &ingest.Target{Stream: st.stream, Timeline: st.timeline, TakeOver: st.cfg.Takeover, Gate: gate}
 }
 
 // isPushed tells whether encoders may come: the stream is theirs, or they are one of its

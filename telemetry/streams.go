@@ -29,12 +29,22 @@ type StreamMetrics struct {
 	Flush *Histogram // seconds, one pass of one event loop over the stream's viewers
 
 	viewersDropped reasons
+	viewersRefused reasons
+	pushesRefused  reasons
 	packetsDropped reasons
 }
 
 // ViewersDropped returns the counter of viewers the pump let go for the reason.
 // Keep the result: the look-up takes a lock.
 func (s *StreamMetrics) ViewersDropped(reason string) *Counter { return s.viewersDropped.get(reason) }
+
+// ViewersRefused returns the counter of viewers that were not let in, for the reason.
+// Keep the result: the look-up takes a lock.
+func (s *StreamMetrics) ViewersRefused(reason string) *Counter { return s.viewersRefused.get(reason) }
+
+// PushesRefused returns the counter of encoders that were not let in, for the reason.
+// Keep the result: the look-up takes a lock.
+func (s *StreamMetrics) PushesRefused(reason string) *Counter { return s.pushesRefused.get(reason) }
 
 // PacketsDropped returns the counter of source packets refused for the reason.
 // Keep the result: the look-up takes a lock.
@@ -73,6 +83,8 @@ const (
 	namePacketsIn        = "stream_pump_packets_in_total"
 	nameSkipped          = "stream_pump_skipped_packets_total"
 	nameViewersDropped   = "stream_pump_viewers_dropped_total"
+	nameViewersRefused   = "stream_pump_viewers_refused_total"
+	namePushesRefused    = "stream_pump_pushes_refused_total"
 	namePacketsDropped   = "stream_pump_packets_dropped_total"
 	nameSourceUp         = "stream_pump_source_up"
 	nameSourceReconnects = "stream_pump_source_reconnects_total"
@@ -122,6 +134,8 @@ func (m *Metrics) registerStreamLocked(s *StreamMetrics) {
 	m.registerLocked(nameJoin, "Seconds from a viewer's request to its first key-frame packet.", kindHistogram, series{histogram: s.Join}, labels)
 	m.registerLocked(nameFlush, "Seconds one event loop takes for one pass over the stream's viewers.", kindHistogram, series{histogram: s.Flush}, labels)
 	s.viewersDropped.init(m, s, nameViewersDropped, "Viewers let go by the pump, by reason.")
+	s.viewersRefused.init(m, s, nameViewersRefused, "Requests of viewers who were not let in, by reason.")
+	s.pushesRefused.init(m, s, namePushesRefused, "Requests of encoders that were not let in, by reason.")
 	s.packetsDropped.init(m, s, namePacketsDropped, "Source packets refused, by reason.")
 }
 
