@@ -25,8 +25,11 @@ func TestHostileTexts(t *testing.T) {
 	name, _ := json.Marshal(hostileName + "\x1b[31m\u202e")
 	w := newWorld(t, "streams: [{path: card, type: test_card, name: "+string(name)+"}]\n")
 	w.awaitLive("card")
-	v := w.playAs("card?id=%3Cscript%3E%0a", hostileAgent)
+	v := w.playAs("card?id=%3Cscript%3E", hostileAgent)
 	v.packets(1)
+	if bad := w.playAs("card?id=%3Cscript%3E%0a", hostileAgent); bad.status != 400 {
+		t.Errorf("an id with a line break: %d", bad.status)
+	}
 
 	t.Run("status page", func(t *testing.T) {
 		if tag := regexp.MustCompile(`(?i)<\s*(script|img)[^>]*`).Find(w.ask("GET", "/").body); tag != nil {
@@ -39,6 +42,9 @@ func TestHostileTexts(t *testing.T) {
 		a.decode(t, &viewers)
 		if len(viewers) != 1 || !strings.HasPrefix(viewers[0].UserAgent, `NSPlayer/9.0 <img src=x onerror="alert(1)">`) {
 			t.Errorf("%+v", viewers)
+		}
+		if viewers[0].ClientID != "<script>" {
+			t.Errorf("id %q", viewers[0].ClientID)
 		}
 		if a.header.Get("Content-Type") != "application/json" || a.header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("a browser might take it for a page: %v", a.header)
