@@ -12,6 +12,7 @@ LDFLAGS  := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 TEST_P       ?= 2
 FUZZTIME     ?= 10s
 STRESS_COUNT ?= 20
+SOAK         ?= 10m
 BENCH        ?= .
 BENCHTIME    ?= 1s
 BENCHCOUNT   ?= 6
@@ -27,7 +28,7 @@ UNIT = $$(go list ./... | grep -v '/internal/e2e')
 DEBUG_TAG  := ringbufdebug
 DEBUG_PKGS := ./ringbuf/... ./stream/...
 
-.PHONY: help build run test race stress fuzz bench bench-short bench-micro bench-peers benchcmp lint check e2e test-link testcard clean
+.PHONY: help build run test race stress fuzz bench bench-short bench-micro bench-peers benchcmp lint check e2e test-link soak sec testcard clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -92,6 +93,12 @@ e2e: ## the tests with real players and servers only
 test-link: ## two pumps with a slow, breakable line between them only (root, network namespaces)
 	scripts/install-test-deps
 	go test -race -v -count 1 -timeout 5m ./internal/linktest/...
+
+soak: ## a day of churn in SOAK, after which the pump has to be what it was
+	go test -v -count 1 -timeout 2h -run '^TestSoak$$' ./internal/soak -soak $(SOAK)
+
+sec: ## known vulnerabilities and gosec (gets both tools and the list of vulnerabilities from the module proxy)
+	scripts/sec
 
 testcard: ## make the embedded test card anew
 	scripts/make-testcard

@@ -2,7 +2,7 @@ package access
 
 import (
 	"context"
-	"crypto/md5"
+	"crypto/md5" // #nosec G501 -- Digest is defined over it, and Windows encoders know nothing else
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -269,7 +269,7 @@ func digestAnswer(hash func(string) string, in digestInput) string {
 }
 
 func hashMD5(s string) string {
-	sum := md5.Sum([]byte(s))
+	sum := md5.Sum([]byte(s)) // #nosec G401 -- see the import
 	return hex.EncodeToString(sum[:])
 }
 

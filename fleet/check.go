@@ -100,23 +100,23 @@ func validPath(p string) bool { return pathForm.MatchString(p) }
 func validBoot(b string) bool { return bootForm.MatchString(b) }
 
 // Shorten makes a text that came from outside fit to be shown: invalid bytes and control
-// characters are replaced, and it is cut at [MaxText] bytes.
+// characters are replaced, and it is cut to [MaxText] bytes. What was shortened stays as it
+// is when it is shortened again.
 func Shorten(s string) string {
-	if len(s) > MaxText {
-		cut := MaxText
-		for cut > 0 && !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		s = s[:cut] + "…"
-	}
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if strings.IndexFunc(s, unicode.IsControl) < 0 {
-		return s
-	}
-	return strings.Map(func(r rune) rune {
+	s = strings.Map(func(r rune) rune { // invalid bytes are U+FFFD already
 		if unicode.IsControl(r) {
-			return '\uFFFD'
+			return utf8.RuneError
 		}
 		return r
 	}, s)
+	if len(s) <= MaxText {
+		return s
+	}
+	cut := MaxText - len(ellipsis)
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + ellipsis
 }
+
+const ellipsis = "…"

@@ -283,4 +283,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // jitter keeps many pumps from asking in step: d is what it is at most, half of it at least.
-func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) } // #nosec G404 -- no secret

@@ -15,7 +15,7 @@ const (
 // TokenRelay is a Pragma token of our own, which other servers ignore: the client is a Stream Pump that serves viewers
 // itself. It may be further behind than a player, and when it lost the connection it asks with packet-num
 // ([MS-WMSP] 3.2.5.6) for the LocationId to go on with, which a live server need not honour and players do not mean.
-const TokenRelay = "stream-pump-relay"
+const TokenRelay = "stream-pump-relay" // #nosec G101 -- a name, the same for everybody
 
 const (
 	tokenPacketNum = "packet-num"

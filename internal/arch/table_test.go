@@ -46,6 +46,7 @@ var table = []row{
 	{beside, "internal/certtest", ""},
 	{beside, "internal/e2e", ""},
 	{beside, "internal/linktest", ""},
+	{beside, "internal/soak", ""},
 }
 
 // rowOf finds the row a package belongs to by the longest name that is the package or a folder above it.

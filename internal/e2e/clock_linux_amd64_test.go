@@ -210,7 +210,7 @@ streams:
 		if resp := tryPush(t, pump, "Authorization: "+answer+"\r\n"); resp.StatusCode != http.StatusNoContent {
 			t.Errorf("off by %v: the answer to a challenge of before: %s", off, resp.Status)
 		}
-		pump.waitPackets(t, "pull", 60)
+		pump.waitPackets(t, "pull", 30)
 		pump.unmoved(t)
 		pump.checkFigures(t, off)
 	}

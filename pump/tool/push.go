@@ -105,7 +105,7 @@ func (p *pusher) run(ctx context.Context) error {
 			pause = p.opts.backoff
 		}
 		p.opts.Log.Warn("push lost, trying again", slog.Any("error", err), slog.String("after", pause.String()))
-		if !sleep(ctx, pause/2+rand.N(pause/2+1)) {
+		if !sleep(ctx, pause/2+rand.N(pause/2+1)) { // #nosec G404 -- no secret
 			return nil
 		}
 		pause = min(2*pause, backoffMax)
