@@ -19,6 +19,7 @@ func (d *decoder) check(c *Config) {
 	for i := range c.Streams {
 		d.checkStream(&c.Streams[i], fmt.Sprintf("streams[%d]", i))
 	}
+	d.checkAccess(c)
 	d.checkPaths(c)
 }
 
@@ -162,8 +163,8 @@ func (d *decoder) checkStream(s *Stream, path string) {
 	if s.Type == "" {
 		return
 	}
-	if s.Publish.User != "" && !slices.ContainsFunc(s.AllSources(), func(o Source) bool { return o.Type == TypePush }) {
-		d.problem(d.at(path+".publish.user"), fmt.Sprintf("nobody can push a stream of type %s", s.Type), "no publish, or a source of type "+TypePush)
+	if s.Publish.asks() && !slices.ContainsFunc(s.AllSources(), func(o Source) bool { return o.Type == TypePush }) {
+		d.problem(d.at(path+".publish"), fmt.Sprintf("nobody can push a stream of type %s", s.Type), "no publish, or a source of type "+TypePush)
 	}
 	if s.File != "" && s.Type != TypeFileLoop {
 		d.problem(d.at(path+".file"), fmt.Sprintf("a stream of type %s has no file", s.Type), "type: file_loop, or a source of that type")

@@ -79,6 +79,10 @@ func (d *decoder) value(n *node, v reflect.Value, path string) {
 	case *Admin:
 		d.admin(n, v, path)
 	default:
+		if isStructs(v.Type()) {
+			d.list(n, v, path, func() reflect.Value { return reflect.Zero(v.Type().Elem()) })
+			return
+		}
 		if v.Kind() == reflect.Pointer {
 			v.Set(reflect.New(v.Type().Elem()))
 			d.value(n, v.Elem(), path)
@@ -122,6 +126,10 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) {
 func (d *decoder) list(n *node, v reflect.Value, path string, fresh func() reflect.Value) {
 	if n.kind != kindList {
 		d.problem(n.at, fmt.Sprintf("%s must be a list, not %s", lastKey(path), n.kind), "each entry begins with a dash")
+		return
+	}
+	if len(n.items) == 0 {
+		v.SetZero()
 		return
 	}
 	list := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))

@@ -14,6 +14,8 @@ func Default() *Config {
 		SSLPort:       8089,
 		SSLWatch:      10 * s,
 		HTTPProxyPort: 8080,
+		IDParameter:   "id",
+		Hook:          defaultHook(),
 		Admin:         Admin{Listen: "127.0.0.1:8087"},
 		Log:           Log{Format: "auto", Level: "info"},
 		Pulse:         Pulse{Min: 10 * ms, Max: 200 * ms},

@@ -221,6 +221,15 @@ func inline(v reflect.Value, key string) string {
 	return strings.TrimSpace(e.b.String())
 }
 
+// named is a list by the names in it.
+func named[T any](list []T, name func(T) string) string {
+	var words []string
+	for _, x := range list {
+		words = append(words, name(x))
+	}
+	return "[" + strings.Join(words, ", ") + "]"
+}
+
 // summary is a source, or a list of them, in few words.
 func summary(v reflect.Value) string {
 	switch x := v.Interface().(type) {
@@ -232,6 +241,12 @@ func summary(v reflect.Value) string {
 			return fmt.Sprintf("%s:%d%s", x.Host, x.Port, x.Path)
 		}
 		return strings.TrimSpace(x.Type + " " + x.File)
+	case []User:
+		return named(x, func(u User) string { return u.Name })
+	case []Token:
+		return named(x, func(t Token) string { return t.Name })
+	case []SigningKey:
+		return named(x, func(k SigningKey) string { return k.Name })
 	case []Source:
 		var words []string
 		for _, s := range x {

@@ -51,7 +51,7 @@ func unsaid(v, f reflect.Value, key string) bool {
 		return f.IsZero() || s.Host == "" && f.Equal(fallback.Field(fieldByKey(v.Type(), key)))
 	case Stream:
 		return f.IsZero() && key != "enabled" && key != "return_after"
-	case Publish, StreamLimits, StreamLag, StreamBurst:
+	case Publish, Play, User, Token, SigningKey, StreamLimits, StreamLag, StreamBurst:
 		return f.IsZero()
 	}
 	return false
@@ -111,9 +111,10 @@ func (e *emitter) line(s string) { e.b.WriteString(" " + s + "\n") }
 
 func (e *emitter) string(s, key string) string {
 	if e.redact && s != "" {
-		switch key {
-		case "password":
+		if isSecret(key) {
 			return quoted("***")
+		}
+		switch key {
 		case "url", "redirect_404_to":
 			s = redactURL(s)
 		}

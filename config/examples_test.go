@@ -89,7 +89,7 @@ func TestExampleStreams(t *testing.T) {
 	if len(c.Streams) != 3 {
 		t.Fatalf("%d streams, want 3", len(c.Streams))
 	}
-	for _, of := range []any{Stream{}, Source{}, Publish{}, StreamLimits{}, StreamLag{}, StreamBurst{}} {
+	for _, of := range []any{Stream{}, Source{}, Publish{}, Play{}, User{}, Token{}, StreamLimits{}, StreamLag{}, StreamBurst{}} {
 		for _, key := range keysOf(reflect.TypeOf(of)) {
 			if !regexp.MustCompile(`(?m)[\s{-]` + key + `:`).MatchString(text) {
 				t.Errorf("the commented streams do not mention %s of %T", key, of)

@@ -101,7 +101,7 @@ func measured[T ~int | ~int64](d *decoder, n *node, to *T, path string, parse fu
 
 // shown is a value in a problem: quoted when text, cut when long, hidden when secret.
 func shown(n *node, path string) string {
-	if strings.HasSuffix(path, "password") {
+	if isSecret(path[strings.LastIndexByte(path, '.')+1:]) {
 		return "***"
 	}
 	text := n.text

@@ -68,6 +68,11 @@ type Config struct {
 	HTTPProxyPort             int    `yaml:"http_proxy_port" reload:"next"`
 	UseProxyForLocalAddresses bool   `yaml:"use_proxy_for_local_addresses" reload:"next"`
 
+	// Who watches.
+	IDParameter string  `yaml:"id_parameter" reload:"live"` // query parameter with a viewer's id in another system
+	Signing     Signing `yaml:"signing"`
+	Hook        Hook    `yaml:"hook"`
+
 	RunAs   RunAs   `yaml:"run_as"`
 	Admin   Admin   `yaml:"admin"`
 	Log     Log     `yaml:"log"`
@@ -189,6 +194,7 @@ type Stream struct {
 	Takeover    bool         `yaml:"takeover" reload:"live"`     // a new push replaces the running one
 	Proxy       *bool        `yaml:"proxy" reload:"source"`      // nil: use_http_proxy decides
 	Publish     Publish      `yaml:"publish"`
+	Play        Play         `yaml:"play"`
 	Limits      StreamLimits `yaml:"limits"`
 	Lag         StreamLag    `yaml:"lag"`
 	Burst       StreamBurst  `yaml:"burst"`
@@ -204,13 +210,6 @@ type Source struct {
 	User     string `yaml:"user"`
 	Password string `yaml:"password"`
 	File     string `yaml:"file"`
-}
-
-// Publish is who may push; an empty User lets anyone.
-type Publish struct {
-	User       string `yaml:"user" reload:"live"`
-	Password   string `yaml:"password" reload:"live"`
-	AllowBasic bool   `yaml:"allow_basic" reload:"live"` // also without TLS
 }
 
 // StreamLimits admit viewers to one stream; 0 is no limit of its own.

@@ -21,7 +21,8 @@ type pusher struct {
 
 const pushedPacket = 600 // bytes
 
-// push connects and sends the header, and goes on counting at number next.
+// push connects and sends the header, and goes on counting at number next. The path may
+// have a query.
 func (w *world) push(path string, next uint32) *pusher {
 	w.Helper()
 	conn, err := net.Dial("tcp", w.Addr().String())
@@ -31,7 +32,8 @@ func (w *world) push(path string, next uint32) *pusher {
 	p := &pusher{TB: w.TB, conn: conn, next: next}
 	w.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	p.send(fmt.Appendf(nil, "POST /streams/%s_push HTTP/1.1\r\nHost: pump\r\nContent-Length: 2147483647\r\n\r\n", path))
+	path, query, _ := strings.Cut(path, "?")
+	p.send(fmt.Appendf(nil, "POST /streams/%s_push?%s HTTP/1.1\r\nHost: pump\r\nContent-Length: 2147483647\r\n\r\n", path, query))
 	p.send(asf.BuildHeader(asf.HeaderSpec{
 		Flags: asf.FlagBroadcast, Preroll: 1000, PacketSize: pushedPacket, MaxBitrate: 100_000,
 		Streams: []asf.StreamSpec{{Number: 1, Kind: asf.Video, FourCC: "WMV3", Width: 320, Height: 240, BitrateBPS: 100_000}},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/access/hook"
 	"github.com/stream-pump/stream-pump/asf"
 	"github.com/stream-pump/stream-pump/certificate"
 	"github.com/stream-pump/stream-pump/config"
@@ -35,7 +36,12 @@ type Pump struct {
 	server   *server.Server
 	push     *ingest.Push
 	targets  atomic.Pointer[map[string]*ingest.Target] // by lower-case path
+	viewing  atomic.Pointer[map[string]*access.Gate]   // of viewers, by lower-case path
 	billings atomic.Pointer[map[string]billing]        // by lower-case path
+	hasher   *access.Hasher
+	hook     *hook.Client
+	noted    *telemetry.Repeats     // refused viewers
+	idKey    atomic.Pointer[string] // id_parameter
 	started  time.Time
 	draining atomic.Bool
 	keeper   *certificate.Keeper             // of the TLS ports, nil without one
@@ -77,6 +83,7 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 		pool: ringbuf.NewPool(poolLimit(cfg)), registry: stream.NewRegistry(), metrics: telemetry.NewMetrics(),
 		unwatch: func() {}, unattend: func() {}, limits: access.NewLimits(boundsOf(cfg)), stations: map[string]*station{}, failed: make(chan error, 1), gone: make(chan struct{}),
 	}
+	p.openAccess(cfg)
 	p.publish()
 	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))
 	p.proxies.Store(access.NewProxies(cfg.TrustedProxies...))
@@ -88,6 +95,7 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 	if err != nil {
 		socks.closeAll()
 		p.unwatch()
+		p.closeAccess()
 		p.serving.Wait()
 		return nil, err
 	}
@@ -148,10 +156,10 @@ func (p *Pump) listen(cfg *config.Config) (d doors, err error) {
 func (p *Pump) serve(cfg *config.Config, d doors) error {
 	p.push = ingest.NewPush(ingest.PushOptions{
 		Lookup: p.lookupTarget, Client: p.clientBehind, IdleTimeout: cfg.Push.IdleTimeout.D(), SessionTimeout: cfg.Push.SessionTimeout.D(),
-		HeadTimeout: cfg.Request.HeadTimeout.D(), Log: p.log,
+		HeadTimeout: cfg.Request.HeadTimeout.D(), Hook: pushHook{p}, Log: p.log,
 	})
 	srv, err := server.New(server.Options{
-		Streams: p.registry, Limits: p.limits, Push: p.push, Metrics: p.metrics, Log: p.log,
+		Streams: p.registry, Limits: p.limits, Push: p.push, Gate: gatekeeper{p}, Metrics: p.metrics, Log: p.log,
 		Loops: cfg.EventLoops, Egress: cfg.Egress, PadPacket: asf.Pad, Settings: settingsOf(cfg),
 	})
 	if err != nil {
@@ -287,6 +295,7 @@ func (p *Pump) Stop(ctx context.Context) error {
 	for _, st := range p.stations {
 		err = errors.Join(err, st.stream.Discard(discard))
 	}
+	p.closeAccess()
 	if p.admin != nil {
 		p.admin.close()
 	}

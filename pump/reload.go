@@ -156,13 +156,14 @@ func DescribeDifference(d config.Difference) ReloadInfo {
 	return info
 }
 
-// try makes every source once, without starting it, to find out what cannot work.
+// try makes every source and gate once, without starting it, to find out what cannot work.
 func (p *Pump) try(cfg *config.Config) error {
 	var errs []error
 	for _, s := range cfg.Streams {
 		if s.Enabled {
 			_, _, err := p.sourcesOf(s, cfg)
-			errs = append(errs, err)
+			_, gateErr := p.gatesOf(s, cfg, newGuards())
+			errs = append(errs, err, gateErr)
 		}
 	}
 	return errors.Join(errs...)
@@ -174,6 +175,8 @@ func (p *Pump) applySettings(cfg *config.Config) {
 	p.limits.SetBounds(boundsOf(cfg))
 	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))
 	p.proxies.Store(access.NewProxies(cfg.TrustedProxies...))
+	p.hook.Update(hookSettings(cfg))
+	p.idKey.Store(&cfg.IDParameter)
 	if p.opts.Level != nil {
 		if level, err := telemetry.ParseLevel(cfg.Log.Level); err == nil {
 			p.opts.Level.Set(level)
@@ -197,6 +200,7 @@ func (p *Pump) applyStreams(cfg *config.Config, d config.Difference) error {
 	for _, s := range d.Added {
 		errs = append(errs, p.addLocked(s, cfg))
 	}
+	errs = append(errs, p.regate(cfg))
 	p.publish()
 	return errors.Join(errs...)
 }

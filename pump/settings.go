@@ -22,6 +22,7 @@ func settingsOf(c *config.Config) server.Settings {
 		HeadTimeout:    c.Request.HeadTimeout.D(),
 		SessionTimeout: c.Request.IdleTimeout.D(),
 		Redirect404:    c.Redirect404To,
+		IDKey:          c.IDParameter,
 		Proxies:        access.NewProxies(c.TrustedProxies...),
 	}
 }

@@ -21,13 +21,15 @@ type station struct {
 	stream   *stream.Stream
 	timeline *ingest.Timeline
 	target   *ingest.Target // nil: nobody may push it
-	stop     func()         // ends the sources and waits for them
+	guards   guards         // never changes
+	gates    gates
+	stop     func() // ends the sources and waits for them
 }
 
 // newStation makes the stream and starts its sources.
 func (p *Pump) newStation(c config.Stream, whole *config.Config) (*station, error) {
 	log := p.log.With(slog.String("stream", c.Path))
-	st := &station{cfg: c, timeline: ingest.NewTimeline(), stop: func() {}}
+	st := &station{cfg: c, timeline: ingest.NewTimeline(), guards: newGuards(), stop: func() {}}
 	st.stream = stream.New(stream.Options{
 		Path: c.Path, Name: c.Name, Type: c.Type,
 		Ring: ringOf(whole), Pool: p.pool,
@@ -39,6 +41,9 @@ func (p *Pump) newStation(c config.Stream, whole *config.Config) (*station, erro
 	})
 	setBounds(st.stream, c, whole)
 	sources, pushFirst, err := p.sourcesOf(c, whole)
+	if err == nil {
+		st.gates, err = p.gatesOf(c, whole, st.guards)
+	}
 	if err == nil {
 		err = p.registry.Add(st.stream)
 	}
@@ -72,7 +77,7 @@ func setBounds(s *stream.Stream, c config.Stream, whole *config.Config) {
 
 // feed starts the sources of a station, and decides who may push it.
 func (p *Pump) feed(st *station, whole *config.Config, sources []ingest.Source, pushFirst bool) {
-	st.target = p.targetOf(st)
+	st.target = targetOf(st, st.gates.publish)
 	if len(sources) == 0 {
 		return
 	}
@@ -95,14 +100,10 @@ func (p *Pump) feed(st *station, whole *config.Config, sources []ingest.Source, 
 }
 
 // targetOf returns what encoders push to, nil for a stream that is not pushed.
-func (p *Pump) targetOf(st *station) *ingest.Target {
+func targetOf(st *station, gate *access.Gate) *ingest.Target {
 	if !isPushed(st.cfg) {
 		return nil
 	}
-	c := st.cfg.Publish
-	gate, _ := access.NewGate(access.GateOptions{
-		Stream: st.cfg.Path, Credentials: access.NewCredentials(c.User, c.Password, access.CredentialsOptions{AllowBasic: c.AllowBasic}),
-	})
 	return &ingest.Target{Stream: st.stream, Timeline: st.timeline, TakeOver: st.cfg.Takeover, Gate: gate}
 }
 
@@ -126,8 +127,7 @@ func (p *Pump) retune(st *station, c config.Stream, whole *config.Config, anew b
 	setBounds(st.stream, c, whole)
 	st.stream.SetName(c.Name)
 	if !anew {
-		st.cfg = c
-		st.target = p.targetOf(st)
+		st.cfg = c // the gates follow
 		return nil
 	}
 	sources, pushFirst, err := p.sourcesOf(c, whole)
@@ -188,13 +188,16 @@ func (p *Pump) billed(path string) billing {
 func (p *Pump) publish() {
 	m := make(map[string]*ingest.Target, len(p.stations))
 	bills := make(map[string]billing, len(p.stations))
+	viewing := make(map[string]*access.Gate, len(p.stations))
 	for key, st := range p.stations {
 		bills[key] = billing{kind: st.cfg.Type, sources: sourceNames(st.cfg)}
+		viewing[key] = st.gates.play
 		if st.target != nil {
 			m[key] = st.target
 		}
 	}
 	p.targets.Store(&m)
+	p.viewing.Store(&viewing)
 	p.billings.Store(&bills)
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
@@ -93,9 +94,10 @@ type Viewer struct {
 	SessionID uint32 // the protocol's session, 0 for plain ASF
 	Visit     string // what the gate calls this viewing
 	Stream    string
-	Address   string // host:port
-	UserAgent string // as sent: escape it
-	Kind      string // KindMMSH or KindASF
+	Address   string         // host:port
+	Remote    netip.AddrPort // the same
+	UserAgent string         // as sent: escape it
+	Kind      string         // KindMMSH or KindASF
 	TLS       bool
 	Connected time.Time
 	BytesOut  uint64

@@ -111,7 +111,7 @@ func (t *seat) describe() Viewer {
 		kind = KindASF
 	}
 	return Viewer{
-		ID: strconv.FormatUint(t.id, 10), ClientID: t.outside, User: t.user, By: t.by, SessionID: t.client, Visit: t.visit, Stream: t.stream.Path(), Address: t.remote.String(),
+		ID: strconv.FormatUint(t.id, 10), ClientID: t.outside, User: t.user, By: t.by, SessionID: t.client, Visit: t.visit, Stream: t.stream.Path(), Address: t.remote.String(), Remote: t.remote,
 		UserAgent: t.agent, Kind: kind, TLS: t.tls, Connected: t.since,
 	}
 }
