@@ -20,8 +20,8 @@ const (
 
 // Bounds of what lets in.
 const (
-	minSecret = 16 // bytes of a token, of a signing key, and of the hook's secret
-	maxSigningKeys   = 16 // signing keys
+	minSecret      = 16 // bytes of a token, of a signing key, and of the hook's secret
+	maxSigningKeys = 16 // signing keys
 )
 
 // Publish is who may push. Without users, tokens, certificates and allow, everyone at
