@@ -4,15 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/binary"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
@@ -22,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stream-pump/stream-pump/internal/certtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/stream"
 )
@@ -295,14 +291,14 @@ func (p *proxy) cut() {
 }
 
 func TestPullWhileAProxyFails(t *testing.T) {
-	secure, roots := secureOrigin(t, certificateOptions{})
+	secure := secureOrigin(t)
 	for _, way := range []struct {
 		name string
 		pull PullOptions
 		via  *proxy
 	}{
 		{"asked for an absolute address", PullOptions{URL: "mmsh://source.example/x"}, newProxy(t, liveOrigin(t))},
-		{"asked for a tunnel", PullOptions{URL: "https://source.example/x", RootCAs: roots}, newProxy(t, secure.address)},
+		{"asked for a tunnel", PullOptions{URL: "https://source.example/x", RootCAs: secure.Pool()}, newProxy(t, secure.address)},
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			o := way.pull
@@ -345,64 +341,18 @@ func TestPullWhileAProxyFails(t *testing.T) {
 	})
 }
 
-// certificateOptions are what is odd about a certificate for source.example.
-type certificateOptions struct{ from, to time.Duration } // from now; zero: an hour around now
-
-// authority signs certificates for source.example.
-type authority struct {
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{}
-	var err error
-	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(48 * time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
-	if err == nil {
-		a.cert, err = x509.ParseCertificate(der)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-func (a *authority) sign(t *testing.T, o certificateOptions) *tls.Certificate {
-	t.Helper()
-	if o == (certificateOptions{}) {
-		o = certificateOptions{-time.Hour, time.Hour}
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{"source.example"},
-		NotBefore: time.Now().Add(o.from), NotAfter: time.Now().Add(o.to),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, a.key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key}
-}
-
-// secureServer is a live server behind TLS whose certificate can be exchanged.
+// secureServer is a live server behind TLS, source.example, whose certificate can be exchanged.
 type secureServer struct {
-	*authority
+	*certtest.Authority
 	address string
 	shown   atomic.Pointer[tls.Certificate]
 	open    sync.Map // net.Conn
 }
 
-func secureOrigin(t *testing.T, o certificateOptions) (*secureServer, *x509.CertPool) {
+func secureOrigin(t *testing.T) *secureServer {
 	t.Helper()
-	s := &secureServer{authority: newAuthority(t)}
-	s.shown.Store(s.sign(t, o))
+	s := &secureServer{Authority: certtest.NewAuthority(t, "authority")}
+	s.shows(t, s.Authority, -time.Hour, time.Hour)
 	cfg := &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.shown.Load(), nil }}
 	s.address = serve(t, func(ctx context.Context, conn net.Conn) {
 		s.open.Store(conn, nil)
@@ -410,27 +360,34 @@ func secureOrigin(t *testing.T, o certificateOptions) (*secureServer, *x509.Cert
 		secure := tls.Server(conn, cfg)
 		sendLive(ctx, secure, bufio.NewReader(secure))
 	})
-	roots := x509.NewCertPool()
-	roots.AddCert(s.cert)
-	return s, roots
+	return s
+}
+
+// shows exchanges the certificate for one of that authority, good from then to then, counted from now.
+func (s *secureServer) shows(t *testing.T, of *certtest.Authority, from, to time.Duration) {
+	t.Helper()
+	now := time.Now()
+	s.shown.Store(new(of.Issue(t, certtest.Spec{Hosts: []string{"source.example"}, NotBefore: now.Add(from), NotAfter: now.Add(to)})))
 }
 
 // A source whose certificate is out of date is not played, whoever answers in its place; one that
 // shows a good one is, without a restart.
 func TestPullWhileACertificateIsOutOfDate(t *testing.T) {
-	source, roots := secureOrigin(t, certificateOptions{-2 * time.Hour, -time.Hour})
+	source := secureOrigin(t)
+	expired := func() { source.shows(t, source.Authority, -2*time.Hour, -time.Hour) }
+	expired()
 	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, source.address)
 	}
-	w := superviseFault(t, PullOptions{URL: "https://source.example/x", RootCAs: roots, Dial: dial, Timeout: 2 * time.Second})
+	w := superviseFault(t, PullOptions{URL: "https://source.example/x", RootCAs: source.Pool(), Dial: dial, Timeout: 2 * time.Second})
 	w.fails(t, "certificate has expired or is not yet valid")
-	source.shown.Store(source.sign(t, certificateOptions{time.Hour, 2 * time.Hour})) // as to a clock that is slow
+	source.shows(t, source.Authority, time.Hour, 2*time.Hour) // as to a clock that is slow
 	w.fails(t, "certificate has expired or is not yet valid")
-	source.shown.Store(newAuthority(t).sign(t, certificateOptions{}))
+	source.shows(t, certtest.NewAuthority(t, "another"), -time.Hour, time.Hour)
 	w.fails(t, "unknown authority")
-	source.shown.Store(source.sign(t, certificateOptions{}))
+	source.shows(t, source.Authority, -time.Hour, time.Hour)
 	w.plays(t)
-	source.shown.Store(source.sign(t, certificateOptions{-2 * time.Hour, -time.Hour}))
+	expired()
 	w.plays(t) // the connection that is there goes on
 	source.open.Range(func(conn, _ any) bool { _ = conn.(net.Conn).Close(); return true })
 	w.fails(t, "certificate has expired or is not yet valid")

@@ -1,6 +1,9 @@
 package pump
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/asf"
+	"github.com/stream-pump/stream-pump/internal/certtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
@@ -150,4 +154,34 @@ func TestGarbageInMidStream(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The pump's certificate has run out. Clients that look refuse it, who does not look goes on; a
+// new one is in force as soon as it is there, and whoever is connected does not notice.
+func TestCertificateRunsOut(t *testing.T) {
+	ca, dir, now := certtest.NewAuthority(t, "authority"), t.TempDir(), time.Now()
+	cert, key := certtest.Write(t, dir, ca.Issue(t, certtest.Spec{NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour)}))
+	w := newWorld(t, fmt.Sprintf("ssl: true\nssl_watch: 0.02\nssl_key: %s\nssl_cert: %s\nssl_port: %d\n", key, cert, freePort(t))+card)
+	w.awaitLive("card")
+	dial := func(cfg *tls.Config) (net.Conn, error) { return tls.Dial("tcp", w.TLSAddr().String(), cfg) }
+	careless, err := dial(&tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := playOn(t, careless, "card", "NSPlayer/9.0")
+	v.packets(1)
+	strict := func() error {
+		conn, err := dial(&tls.Config{RootCAs: ca.Pool()})
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err
+	}
+	var invalid x509.CertificateInvalidError
+	if err := strict(); !errors.As(err, &invalid) || invalid.Reason != x509.Expired {
+		t.Fatalf("%v, want one that says that the certificate has expired", err)
+	}
+	certtest.Write(t, dir, ca.Issue(t, certtest.Spec{}))
+	w.eventually("who looks comes in with the new one", func() bool { return strict() == nil })
+	v.packets(20)
 }
