@@ -19,14 +19,29 @@ import (
 type door struct {
 	srv    *Server
 	conn   net.Conn
-	br     *bufio.Reader // maxHead bytes, so that a head can be peeked at whole
+	br     *bufio.Reader // maxHead bytes, so that a head can be peeked at whole; nil while nobody needs it
 	remote netip.AddrPort
 	tls    bool
 	ctx    context.Context // ends when the server is closed
 }
 
 func (s *Server) newDoor(ctx context.Context, conn net.Conn, remote netip.AddrPort, tls bool) *door {
-	return &door{srv: s, conn: conn, br: bufio.NewReaderSize(conn, maxHead), remote: remote, tls: tls, ctx: ctx}
+	return &door{srv: s, conn: conn, remote: remote, tls: tls, ctx: ctx}
+}
+
+// awaken waits for the first byte of a request. Meanwhile there is no buffer: who is
+// connected and asks nothing is not to cost one.
+func (d *door) awaken() error {
+	if d.br != nil && d.br.Buffered() > 0 {
+		return nil
+	}
+	d.br = nil
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(d.conn, first); err != nil {
+		return err
+	}
+	d.br = bufio.NewReaderSize(&prefixConn{Conn: d.conn, prefix: first}, maxHead)
+	return nil
 }
 
 // serve answers the connection's requests until it closes or somebody takes it over.
@@ -46,6 +61,9 @@ func (d *door) serve() {
 // that the connection is to be closed.
 func (d *door) next(wait time.Duration) answer {
 	_ = d.conn.SetReadDeadline(time.Now().Add(wait))
+	if d.awaken() != nil {
+		return answer{}
+	}
 	head, err := d.peekHead()
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
@@ -106,6 +124,7 @@ func (d *door) give(a answer) bool {
 		return false
 	case a.watch != nil:
 		_ = d.conn.SetReadDeadline(time.Time{})
+		d.br = nil // for as long as somebody watches
 		d.srv.host(d.ctx, d.conn, a)
 		return false
 	}
@@ -133,6 +152,9 @@ func (d *door) hangUp() {
 // first byte so that the body follows.
 func (d *door) push() {
 	_ = d.conn.SetReadDeadline(time.Now().Add(d.srv.settings.Load().HeadTimeout))
+	if d.br == nil { // an event loop has looked at the request
+		d.br = bufio.NewReaderSize(d.conn, maxHead)
+	}
 	req, err := http.ReadRequest(d.br)
 	if err != nil {
 		_, _ = d.conn.Write(mmsh.AppendError(nil, mmsh.ErrorParams{Status: http.StatusBadRequest, Text: "not an HTTP request", Push: true}))
