@@ -1,22 +1,9 @@
 package access
 
 import (
-	"fmt"
 	"net/netip"
 	"sync"
-	"sync/atomic"
-)
-
-// Limit names one bound of [Bounds].
-type Limit string
-
-// The limits, as errors and metrics name them.
-const (
-	LimitViewers        Limit = "viewers"
-	LimitStreamViewers  Limit = "stream_viewers"
-	LimitAddressViewers Limit = "viewers_per_address"
-	LimitBandwidth      Limit = "bandwidth"
-	LimitConnections    Limit = "connections"
+	"time"
 )
 
 const (
@@ -24,52 +11,50 @@ const (
 	ipv6CustomerPrefixes = 64      // bits of an IPv6 address that make one customer
 )
 
-// LimitError says which limit a viewer met.
-type LimitError struct {
-	Limit  Limit
-	Stream string // empty unless the limit is the stream's
-	Max    int64  // viewers, or bit/s
-}
-
-// Error names the limit and its value.
-func (e *LimitError) Error() string {
-	if e.Stream != "" {
-		return fmt.Sprintf("limit %s of stream %s reached: %d", e.Limit, e.Stream, e.Max)
-	}
-	return fmt.Sprintf("limit %s reached: %d", e.Limit, e.Max)
-}
-
-// Is makes errors.Is(err, &LimitError{Limit: x}) true for any maximum and stream,
-// and errors.Is(err, &LimitError{}) for any limit.
-func (e *LimitError) Is(target error) bool {
-	t, ok := target.(*LimitError)
-	return ok && (t.Limit == "" || t.Limit == e.Limit)
-}
-
-// Bounds are the maxima; 0 is no limit.
-type Bounds struct {
-	Viewers           int            // all streams together
-	ViewersPerStream  map[string]int // by path; streams not named have no limit of their own
-	ViewersPerAddress int            // per remote IPv4 address or IPv6 /64
-	Bandwidth         int64          // bit/s, the sum of the admitted viewers' rates
-	Connections       int            // open connections, viewers or not
-}
-
-// Limits admit viewers. All methods may be called from any goroutine; each takes a
-// mutex for a few map operations. The zero value has no limits.
+// Limits admit viewers, downstream pumps and connections. A place is reserved before
+// anything else is done and given back when it is not used, under one lock that is held for
+// all bounds together: whatever comes at once, no bound is passed, not even by one and not
+// for a moment. All methods may be called from any goroutine; each takes the mutex for a
+// few map operations. Make it with [NewLimits].
 type Limits struct {
-	mu          sync.Mutex
-	bounds      Bounds
-	viewers     int
-	bandwidth   int64
-	connections int
-	streams     map[string]int
-	addresses   map[netip.Prefix]int
+	now func() int64 // ns, monotonic
+
+	mu        sync.Mutex // guards what follows
+	bounds    Bounds
+	viewers   count // all viewers together
+	pumps     count // all pumps together
+	streams   map[string]*streamUse
+	addresses map[netip.Prefix]*addressUse
+	idle      []idleAddress // who may be forgotten, in order of time
+	joins     map[string]*window
+	open      int // connections, without those of pumps
+	openPumps int // connections from Bounds.Pumps.Networks
+	arrivals  window
+	uplink    int64 // bit/s on the wire, 0 no bound
+	refused   map[Limit]uint64
 }
 
-// NewLimits returns Limits with the given bounds. b.ViewersPerStream is not copied
-// and must not change afterwards.
-func NewLimits(b Bounds) *Limits { return &Limits{bounds: b} }
+// count is what one class of viewers takes.
+type count struct {
+	n    int
+	rate int64 // bit/s
+	wire int64 // bit/s, with all headers
+}
+
+// streamUse is what the viewers of one stream take.
+type streamUse struct {
+	viewers, pumps int
+	rate, wire     int64 // bit/s, what each of them costs
+}
+
+// NewLimits returns Limits with the given bounds.
+func NewLimits(b Bounds) *Limits {
+	start := time.Now()
+	return &Limits{
+		now: func() int64 { return int64(time.Since(start)) }, bounds: b, streams: map[string]*streamUse{},
+		addresses: map[netip.Prefix]*addressUse{}, joins: map[string]*window{}, refused: map[Limit]uint64{},
+	}
+}
 
 // SetBounds replaces the bounds. Whoever is in stays in; new ones are measured
 // against the new bounds.
@@ -77,6 +62,11 @@ func (l *Limits) SetBounds(b Bounds) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.bounds = b
+	for path := range l.joins {
+		if b.Streams[path].ViewersPerSecond == 0 {
+			delete(l.joins, path)
+		}
+	}
 }
 
 // Bounds returns the bounds in force.
@@ -86,139 +76,152 @@ func (l *Limits) Bounds() Bounds {
 	return l.bounds
 }
 
-// Ticket is one viewer's place. Release it when the viewer is gone.
+// Session returns how long a viewer of the stream may watch, 0 for as long as it likes.
+func (l *Limits) Session(stream string) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if own := l.bounds.Streams[stream].Session; own != 0 {
+		return max(own, 0)
+	}
+	return l.bounds.Session
+}
+
+// SetUplink bounds what all viewers and pumps together may cost on the wire, in bit/s;
+// 0 is no bound. Whoever is in stays in.
+func (l *Limits) SetUplink(bitsPerSecond int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.uplink = max(bitsPerSecond, 0)
+}
+
+// Request asks for the place of one viewer.
+type Request struct {
+	Stream string
+	Addr   netip.Addr // invalid: counts towards no address
+	Pump   bool       // it says that it is a downstream pump
+	Rate   int64      // bit/s, what each viewer of the stream costs
+	Wire   int64      // bit/s, the same on the wire
+}
+
+// Ticket is the place of one viewer. Release it when the viewer is gone.
 type Ticket struct {
 	limits   *Limits
 	stream   string
 	address  netip.Prefix
-	bitrate  int64
-	released atomic.Bool
+	pump     bool
+	released bool // guarded by Limits.mu
 }
 
-// Admit takes a place for a viewer of stream at addr that will cost bitrate bit/s,
-// or returns a *[LimitError]. An invalid addr counts towards no address.
-func (l *Limits) Admit(stream string, addr netip.Addr, bitrate int64) (*Ticket, error) {
-	t := &Ticket{limits: l, stream: stream, address: customer(addr), bitrate: max(bitrate, 0)}
+// Pump tells whether the place is that of a downstream pump.
+func (t *Ticket) Pump() bool { return t != nil && t.pump }
+
+// Admit reserves a place, or returns a *[LimitError].
+func (l *Limits) Admit(r Request) (*Ticket, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.check(t); err != nil {
+	return l.ask(r, true)
+}
+
+// Room returns the *[LimitError] that Admit would return now. It reserves nothing.
+func (l *Limits) Room(r Request) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, err := l.ask(r, false)
+	return err
+}
+
+// take adds n to everything that the ticket counts in.
+func (l *Limits) take(t *Ticket, n int) {
+	u := l.stream(t.stream)
+	c := &l.viewers
+	if t.pump {
+		c = &l.pumps
+		u.pumps += n
+	} else {
+		u.viewers += n
+	}
+	c.n += n
+	c.rate += int64(n) * u.rate
+	c.wire += int64(n) * u.wire
+	if t.address.IsValid() {
+		l.address(t.address).watch(u, t.pump, n)
+		l.forget(t.address)
+	}
+	l.dropEmpty(t.stream, u)
+}
+
+// ask makes the ticket of a request if there is a place for it, and takes that place if
+// it is to be reserved.
+func (l *Limits) ask(r Request, reserve bool) (*Ticket, error) {
+	t := &Ticket{limits: l, stream: r.Stream, address: customer(r.Addr), pump: r.Pump && l.isPump(r.Addr)}
+	u := l.stream(r.Stream)
+	l.setRate(u, r.Rate, r.Wire)
+	defer l.dropEmpty(r.Stream, u)
+	if err := l.check(t, u); err != nil {
+		l.refused[err.Limit]++
 		return nil, err
 	}
-	l.add(t, 1)
+	if reserve {
+		l.take(t, 1)
+		if !t.pump && l.bounds.Streams[t.stream].ViewersPerSecond > 0 {
+			l.joined(t.stream).add(l.now())
+		}
+	}
 	return t, nil
 }
 
-func (l *Limits) check(t *Ticket) error {
-	b := &l.bounds
-	if b.Viewers > 0 && l.viewers >= b.Viewers {
-		return &LimitError{Limit: LimitViewers, Max: int64(b.Viewers)}
+func (l *Limits) stream(path string) *streamUse {
+	u := l.streams[path]
+	if u == nil {
+		u = &streamUse{}
+		l.streams[path] = u
 	}
-	if most := b.ViewersPerStream[t.stream]; most > 0 && l.streams[t.stream] >= most {
-		return &LimitError{Limit: LimitStreamViewers, Stream: t.stream, Max: int64(most)}
-	}
-	if b.ViewersPerAddress > 0 && t.address.IsValid() && l.addresses[t.address] >= b.ViewersPerAddress {
-		return &LimitError{Limit: LimitAddressViewers, Max: int64(b.ViewersPerAddress)}
-	}
-	if b.Bandwidth > 0 && l.bandwidth+t.bitrate > b.Bandwidth {
-		return &LimitError{Limit: LimitBandwidth, Max: b.Bandwidth}
-	}
-	if len(l.addresses) >= maxAddresses && l.addresses[t.address] == 0 {
-		return &LimitError{Limit: LimitViewers, Max: maxAddresses}
-	}
-	return nil
+	return u
 }
 
-func (l *Limits) add(t *Ticket, n int) {
-	if l.streams == nil {
-		l.streams, l.addresses = map[string]int{}, map[netip.Prefix]int{}
-	}
-	l.viewers += n
-	l.bandwidth += int64(n) * t.bitrate
-	addTo(l.streams, t.stream, n)
-	if t.address.IsValid() {
-		addTo(l.addresses, t.address, n)
+func (l *Limits) dropEmpty(path string, u *streamUse) {
+	if u.viewers+u.pumps == 0 {
+		delete(l.streams, path)
 	}
 }
 
-// addTo forgets a key that is down to zero, so that the map stays as small as what
-// it counts.
-func addTo[K comparable](m map[K]int, key K, n int) {
-	if m[key] += n; m[key] <= 0 {
-		delete(m, key)
+func (l *Limits) joined(path string) *window {
+	w := l.joins[path]
+	if w == nil {
+		w = &window{}
+		l.joins[path] = w
 	}
+	return w
 }
 
 // Release gives the place back. Further calls, and a nil Ticket, do nothing.
 func (t *Ticket) Release() {
-	if t == nil || !t.released.CompareAndSwap(false, true) {
-		return
-	}
-	t.limits.mu.Lock()
-	defer t.limits.mu.Unlock()
-	t.limits.add(t, -1)
-}
-
-// SetBitrate tells that the viewer costs another rate from now on, as when its
-// stream changed. It never fails: nobody is sent away for it.
-func (t *Ticket) SetBitrate(bitrate int64) {
 	if t == nil {
 		return
 	}
 	t.limits.mu.Lock()
 	defer t.limits.mu.Unlock()
-	if t.released.Load() {
-		return
+	if !t.released {
+		t.released = true
+		t.limits.take(t, -1)
 	}
-	bitrate = max(bitrate, 0)
-	t.limits.bandwidth += bitrate - t.bitrate
-	t.bitrate = bitrate
 }
 
-// Connect takes a place for an open connection, or returns a *[LimitError]. Each
-// nil result must be paid back with one Disconnect.
-func (l *Limits) Connect() error {
+// SetRate tells that every viewer of a stream costs so much from now on, in bit/s and in
+// bit/s on the wire. Nobody is sent away for it.
+func (l *Limits) SetRate(stream string, rate, wire int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if most := l.bounds.Connections; most > 0 && l.connections >= most {
-		return &LimitError{Limit: LimitConnections, Max: int64(most)}
+	if u := l.streams[stream]; u != nil {
+		l.setRate(u, rate, wire)
 	}
-	l.connections++
-	return nil
 }
 
-// Disconnect gives back the place taken by Connect.
-func (l *Limits) Disconnect() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.connections = max(l.connections-1, 0)
-}
-
-// Usage is what is taken of the limits now.
-type Usage struct {
-	Viewers     int
-	Addresses   int
-	Bandwidth   int64 // bit/s
-	Connections int
-}
-
-// Usage returns what is taken now.
-func (l *Limits) Usage() Usage {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return Usage{Viewers: l.viewers, Addresses: len(l.addresses), Bandwidth: l.bandwidth, Connections: l.connections}
-}
-
-// customer is what counts as one remote address: an IPv4 address or an IPv6 /64,
-// since whoever has one IPv6 address has that many.
-func customer(addr netip.Addr) netip.Prefix {
-	addr = addr.Unmap().WithZone("")
-	if !addr.IsValid() {
-		return netip.Prefix{}
-	}
-	bits := addr.BitLen()
-	if addr.Is6() && !addr.IsLoopback() {
-		bits = ipv6CustomerPrefixes
-	}
-	p, _ := addr.Prefix(bits)
-	return p
+func (l *Limits) setRate(u *streamUse, rate, wire int64) {
+	rate, wire = max(rate, 0), max(wire, 0)
+	l.viewers.rate += int64(u.viewers) * (rate - u.rate)
+	l.viewers.wire += int64(u.viewers) * (wire - u.wire)
+	l.pumps.rate += int64(u.pumps) * (rate - u.rate)
+	l.pumps.wire += int64(u.pumps) * (wire - u.wire)
+	u.rate, u.wire = rate, wire
 }

@@ -16,6 +16,7 @@ func (d *decoder) check(c *Config) {
 	d.checkRunAs(c)
 	d.checkOrder(c)
 	d.checkRing(c)
+	d.checkUplink(c)
 	for i := range c.Streams {
 		d.checkStream(&c.Streams[i], fmt.Sprintf("streams[%d]", i))
 	}

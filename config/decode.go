@@ -61,7 +61,7 @@ func (d *decoder) value(n *node, v reflect.Value, path string) {
 	}
 	d.present[path] = true
 	switch p := v.Addr().Interface().(type) {
-	case *Duration, *Size, *Bandwidth, *string, *int, *bool:
+	case *Duration, *Size, *Bandwidth, *Uplink, *string, *int, *bool:
 		d.scalar(n, p, path)
 	case *[]string:
 		d.addresses(n, p, path)

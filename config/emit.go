@@ -71,6 +71,8 @@ func (e *emitter) value(v reflect.Value, key string, indent int) {
 		e.line(x.String())
 	case Bandwidth:
 		e.line(x.String())
+	case Uplink:
+		e.line(x.String())
 	case []string:
 		words := make([]string, len(x))
 		for i := range x {

@@ -81,17 +81,11 @@ var rules = map[string]rule{
 	"log.format": oneOf("auto", "text", "json"),
 	"log.level":  oneOf("debug", "info", "warn", "error"),
 
-	"limits.viewers":             number(0, maxCount),
-	"limits.viewers_per_address": number(0, maxCount),
-	"limits.connections":         number(0, maxCount),
-	"limits.bandwidth":           {bounded: true, max: 1e15, limits: "0 to 1000T, in bit/s"},
-
-	"pulse.min":       span(time.Millisecond, 10*time.Second),
-	"pulse.max":       span(time.Millisecond, 10*time.Second),
-	"burst.max":       span(0, time.Minute),
-	"burst.bandwidth": {bounded: true, max: 1e15, limits: "0 to 1000T, in bit/s"},
-	"lag.max":         span(100*time.Millisecond, 10*time.Minute),
-	"stall.timeout":   span(time.Second, time.Hour),
+	"pulse.min":     span(time.Millisecond, 10*time.Second),
+	"pulse.max":     span(time.Millisecond, 10*time.Second),
+	"burst.max":     span(0, time.Minute),
+	"lag.max":       span(100*time.Millisecond, 10*time.Minute),
+	"stall.timeout": span(time.Second, time.Hour),
 
 	"ring.packets":  number(16, 1<<20),
 	"ring.bytes":    {bounded: true, min: 256 << 10, max: 16 << 30, limits: "256KiB to 16GiB"},
@@ -106,14 +100,13 @@ var rules = map[string]rule{
 	"pull.backoff.max":     span(10*time.Millisecond, 24*time.Hour),
 	"drain.timeout":        span(0, time.Hour),
 
-	streamKey + ".type":           oneOf(TypePull, TypePush, TypeFileLoop, TypeTestCard),
-	streamKey + ".path":           {check: checkPath},
-	streamKey + ".return_after":   span(0, 24*time.Hour),
-	streamKey + ".hold":           span(0, 24*time.Hour),
-	streamKey + ".limits.viewers": number(0, maxCount),
-	streamKey + ".lag.max":        span(100*time.Millisecond, 10*time.Minute),
-	streamKey + ".burst.max":      span(0, time.Minute),
-	streamKey + ".publish.user":   {check: checkUser},
+	streamKey + ".type":         oneOf(TypePull, TypePush, TypeFileLoop, TypeTestCard),
+	streamKey + ".path":         {check: checkPath},
+	streamKey + ".return_after": span(0, 24*time.Hour),
+	streamKey + ".hold":         span(0, 24*time.Hour),
+	streamKey + ".lag.max":      span(100*time.Millisecond, 10*time.Minute),
+	streamKey + ".burst.max":    span(0, time.Minute),
+	streamKey + ".publish.user": {check: checkUser},
 }
 
 func init() {

@@ -34,6 +34,8 @@ func (d *decoder) scalar(n *node, to any, path string) {
 		measured(d, n, p, path, ParseSize)
 	case *Bandwidth:
 		measured(d, n, p, path, ParseBandwidth)
+	case *Uplink:
+		measured(d, n, p, path, ParseUplink)
 	}
 }
 
@@ -50,6 +52,8 @@ func describe(to any) string {
 		return "a size"
 	case *Bandwidth:
 		return "a bandwidth"
+	case *Uplink:
+		return "a bandwidth or auto"
 	}
 	return "text"
 }

@@ -77,6 +77,7 @@ type Config struct {
 	Admin   Admin   `yaml:"admin"`
 	Log     Log     `yaml:"log"`
 	Limits  Limits  `yaml:"limits"`
+	Uplink  Uplink  `yaml:"uplink" reload:"live"`
 	Pulse   Pulse   `yaml:"pulse"`
 	Burst   Burst   `yaml:"burst"`
 	Lag     Lag     `yaml:"lag"`
@@ -109,14 +110,6 @@ type Log struct {
 	Level  string `yaml:"level" reload:"live"`     // debug, info, warn or error
 }
 
-// Limits admit viewers; 0 is no limit.
-type Limits struct {
-	Viewers           int       `yaml:"viewers" reload:"live"`
-	ViewersPerAddress int       `yaml:"viewers_per_address" reload:"live"`
-	Bandwidth         Bandwidth `yaml:"bandwidth" reload:"live"`
-	Connections       int       `yaml:"connections" reload:"live"`
-}
-
 // Pulse is the time between two flushes: short when idle, stretched under load.
 type Pulse struct {
 	Min Duration `yaml:"min" reload:"live"`
@@ -127,6 +120,8 @@ type Pulse struct {
 type Burst struct {
 	Max       Duration  `yaml:"max" reload:"live"`       // media time
 	Bandwidth Bandwidth `yaml:"bandwidth" reload:"live"` // for all joins together; 0: no limit
+
+	BandwidthPerAddress Bandwidth `yaml:"bandwidth_per_address" reload:"live"`
 }
 
 // Lag is how far a viewer may fall behind before it jumps to a key frame.
@@ -146,9 +141,10 @@ type Ring struct {
 	Duration Duration `yaml:"duration" reload:"next"`
 }
 
-// Request bounds how long a client may take to ask.
+// Request bounds how a client asks.
 type Request struct {
 	HeadTimeout Duration `yaml:"head_timeout" reload:"live"`
+	HeadSize    Size     `yaml:"head_size" reload:"live"` // bytes
 	IdleTimeout Duration `yaml:"idle_timeout" reload:"live"`
 }
 
@@ -212,17 +208,14 @@ type Source struct {
 	File     string `yaml:"file"`
 }
 
-// StreamLimits admit viewers to one stream; 0 is no limit of its own.
-type StreamLimits struct {
-	Viewers int `yaml:"viewers" reload:"live"`
-}
-
 // StreamLag overrides Lag; nil fields do not.
 type StreamLag struct {
 	Max *Duration `yaml:"max" reload:"live"`
 }
 
-// StreamBurst overrides Burst; nil fields do not.
+// StreamBurst overrides Burst; nil fields do not. Bandwidth is for the joins of the stream,
+// beside the one for all joins together.
 type StreamBurst struct {
-	Max *Duration `yaml:"max" reload:"live"`
+	Max       *Duration `yaml:"max" reload:"live"`
+	Bandwidth Bandwidth `yaml:"bandwidth" reload:"live"`
 }

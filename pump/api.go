@@ -128,6 +128,9 @@ func (a *admin) routes() map[string]methods {
 		"/api/v1/certificates": {http.MethodGet: {
 			handle: a.listCertificates, summary: "The certificates of the TLS ports; none without TLS.", answer: []CertificateInfo{},
 		}},
+		"/api/v1/limits": {http.MethodGet: {
+			handle: a.listLimits, summary: "What is used of the limits, and how often each kept somebody out.", answer: LimitsInfo{},
+		}},
 		"/api/v1/reload": {http.MethodPost: {
 			handle: a.reload, summary: "Read the configuration again and apply what changed, as SIGHUP does.",
 			answer: ReloadInfo{},

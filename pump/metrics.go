@@ -3,6 +3,7 @@ package pump
 import (
 	"time"
 
+	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/telemetry"
 )
 
@@ -16,6 +17,7 @@ func (p *Pump) exportMetrics() {
 		func() float64 { return float64(p.limits.Usage().Connections) })
 	m.GaugeFunc("stream_pump_admitted_bandwidth_bps", "Sum of the rates of the admitted viewers, in bit/s.",
 		func() float64 { return float64(p.limits.Usage().Bandwidth) })
+	p.exportLimits()
 	m.GaugeFunc("stream_pump_slab_bytes", "Memory of the packet pool, in use or free.",
 		func() float64 { return float64(p.pool.Bytes()) })
 	m.GaugeFunc("stream_pump_slabs_live", "Packets that somebody holds.", func() float64 { return float64(p.pool.Live()) })
@@ -26,6 +28,22 @@ func (p *Pump) exportMetrics() {
 	m.CounterFunc("stream_pump_copied_bytes_total", "Bytes copied in user space on their way to viewers: those behind TLS, and of plain ASF.", p.server.Copied)
 	p.exportCertificate()
 	m.GaugeFunc("stream_pump_loops_worst_pass_seconds", "Longest pass of an event loop over its viewers since the page before.", p.loopsWorst)
+}
+
+// exportLimits adds what is used of the limits of the whole pump, and whom every limit
+// has kept out.
+func (p *Pump) exportLimits() {
+	for i, info := range p.limitsOfAll() {
+		label := telemetry.L("limit", info.Limit)
+		p.metrics.GaugeFunc("stream_pump_limit_used", "What is used of a limit of the whole pump: viewers, pumps, connections, or bit/s.",
+			func() float64 { return float64(p.limitsOfAll()[i].Used) }, label)
+		p.metrics.GaugeFunc("stream_pump_limit_max", "The limit itself; 0 is none.",
+			func() float64 { return float64(p.limitsOfAll()[i].Max) }, label)
+	}
+	for _, limit := range access.EveryLimit() {
+		p.metrics.CounterFunc("stream_pump_limit_refusals_total", "Viewers, pumps and connections that a limit has kept out.",
+			func() uint64 { return p.limits.Refused(limit) }, telemetry.L("limit", string(limit)))
+	}
 }
 
 // loopsBusy returns the ns all loops worked. Asking the server starts the search for the

@@ -33,7 +33,7 @@ func TestOpenAPI(t *testing.T) {
 	if !strings.HasPrefix(d.OpenAPI, "3.") {
 		t.Errorf("version %q", d.OpenAPI)
 	}
-	for _, path := range []string{"/api/v1/streams", "/api/v1/streams/{path}", "/api/v1/viewers", "/api/v1/viewers/{id}", "/api/v1/reload", "/api/v1/diff", "/api/v1/openapi.json"} {
+	for _, path := range []string{"/api/v1/streams", "/api/v1/streams/{path}", "/api/v1/viewers", "/api/v1/viewers/{id}", "/api/v1/limits", "/api/v1/reload", "/api/v1/diff", "/api/v1/openapi.json"} {
 		if d.Paths[path] == nil {
 			t.Errorf("%s is not described", path)
 		}
@@ -51,7 +51,11 @@ func TestOpenAPI(t *testing.T) {
 	w.ask("GET", "/api/v1/viewers").decode(t, &viewers)
 	var reload map[string]any
 	w.ask("POST", "/api/v1/reload").decode(t, &reload)
-	for name, object := range map[string]map[string]any{"StreamInfo": streams[0], "ViewerInfo": viewers[0], "ReloadInfo": reload} {
+	var limits map[string]any
+	w.ask("GET", "/api/v1/limits").decode(t, &limits)
+	limit := limits["limits"].([]any)[0].(map[string]any)
+	ofStream := limits["streams"].([]any)[0].(map[string]any)
+	for name, object := range map[string]map[string]any{"LimitsInfo": limits, "LimitInfo": limit, "StreamLimitsInfo": ofStream, "StreamInfo": streams[0], "ViewerInfo": viewers[0], "ReloadInfo": reload} {
 		schema := d.Components.Schemas[name]
 		for f := range object {
 			if schema.Properties[f] == nil {

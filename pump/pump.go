@@ -84,6 +84,7 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 		unwatch: func() {}, unattend: func() {}, limits: access.NewLimits(boundsOf(cfg)), stations: map[string]*station{}, failed: make(chan error, 1), gone: make(chan struct{}),
 	}
 	p.openAccess(cfg)
+	p.limits.SetUplink(uplinkOf(cfg))
 	p.publish()
 	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))
 	p.proxies.Store(access.NewProxies(cfg.TrustedProxies...))

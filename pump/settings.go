@@ -20,6 +20,7 @@ func settingsOf(c *config.Config) server.Settings {
 		LagMax:         c.Lag.Max.D(),
 		StallTimeout:   c.Stall.Timeout.D(),
 		HeadTimeout:    c.Request.HeadTimeout.D(),
+		HeadSize:       int(c.Request.HeadSize),
 		SessionTimeout: c.Request.IdleTimeout.D(),
 		Redirect404:    c.Redirect404To,
 		IDKey:          c.IDParameter,
@@ -35,16 +36,49 @@ func (p *Pump) clientBehind(peer netip.AddrPort, head http.Header) netip.AddrPor
 
 // boundsOf returns the limits of a configuration and of its enabled streams.
 func boundsOf(c *config.Config) access.Bounds {
+	l := c.Limits
 	b := access.Bounds{
-		Viewers:           c.Limits.Viewers,
-		ViewersPerAddress: c.Limits.ViewersPerAddress,
-		Bandwidth:         int64(c.Limits.Bandwidth),
-		Connections:       c.Limits.Connections,
-		ViewersPerStream:  map[string]int{},
+		Viewers:             l.Viewers,
+		ViewersPerAddress:   l.ViewersPerAddress,
+		Bandwidth:           int64(l.Bandwidth),
+		BandwidthPerAddress: int64(l.BandwidthPerAddress),
+
+		Connections:                 l.Connections,
+		ConnectionsPerAddress:       l.ConnectionsPerAddress,
+		ConnectionsPerSecond:        l.ConnectionsPerSecond,
+		ConnectionsPerSecondAddress: l.ConnectionsPerSecondPerAddress,
+
+		Session: l.Session.D(),
+		Pumps: access.PumpBounds{
+			Count: l.Pumps.Count, PerAddress: l.Pumps.PerAddress, Bandwidth: int64(l.Pumps.Bandwidth), Networks: access.NewNetworks(l.Pumps.Networks...),
+		},
+		Streams: map[string]access.StreamBounds{},
 	}
 	for _, s := range c.Streams {
-		if s.Enabled && s.Limits.Viewers > 0 {
-			b.ViewersPerStream[s.Path] = s.Limits.Viewers
+		if s.Enabled {
+			b.Streams[s.Path] = streamBoundsOf(s)
+		}
+	}
+	return b
+}
+
+// uplinkShare is how much of the uplink viewers may be expected to use: their streams are
+// not even, and joining ones need room.
+const uplinkShare = 0.95
+
+// uplinkOf returns what all viewers and pumps together may cost on the wire, 0 for no
+// bound.
+func uplinkOf(c *config.Config) int64 {
+	return int64(float64(max(c.Uplink, 0)) * uplinkShare)
+}
+
+func streamBoundsOf(s config.Stream) access.StreamBounds {
+	b := access.StreamBounds{
+		Viewers: s.Limits.Viewers, ViewersPerSecond: s.Limits.ViewersPerSecond, Bandwidth: int64(s.Limits.Bandwidth), Pumps: s.Limits.Pumps,
+	}
+	if d := s.Limits.Session; d != nil {
+		if b.Session = d.D(); b.Session == 0 {
+			b.Session = access.NoSession
 		}
 	}
 	return b

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/stream-pump/stream-pump/access"
 )
 
 // acceptors is how many goroutines accept on a listener: each waits for an event loop
@@ -31,6 +33,10 @@ const (
 	turnAwayMost = 32 // at once
 )
 
+// taker takes an accepted connection with its place over; on an error both stay the
+// caller's.
+type taker func(c net.Conn, remote netip.AddrPort, place *access.Connection) error
+
 // Serve accepts viewers and encoders on a listener until it is closed or the server is.
 // Any number of listeners may be served at once. It returns nil after Shutdown.
 func (s *Server) Serve(ln net.Listener) error {
@@ -39,8 +45,8 @@ func (s *Server) Serve(ln net.Listener) error {
 
 // ServeTLS is Serve for connections behind TLS.
 func (s *Server) ServeTLS(ln net.Listener, cfg *tls.Config) error {
-	return s.accept(ln, func(c net.Conn, remote netip.AddrPort) error {
-		if !s.spawn(c, func(ctx context.Context) { s.serveTLS(ctx, c, remote, cfg) }) {
+	return s.accept(ln, func(c net.Conn, remote netip.AddrPort, place *access.Connection) error {
+		if !s.spawn(c, place, func(ctx context.Context) { s.serveTLS(ctx, c, remote, place, cfg) }) {
 			_ = c.Close()
 			return ErrServerClosed
 		}
@@ -48,10 +54,10 @@ func (s *Server) ServeTLS(ln net.Listener, cfg *tls.Config) error {
 	})
 }
 
-func (s *Server) serveTLS(ctx context.Context, c net.Conn, remote netip.AddrPort, cfg *tls.Config) {
+func (s *Server) serveTLS(ctx context.Context, c net.Conn, remote netip.AddrPort, place *access.Connection, cfg *tls.Config) {
 	hctx, cancel := context.WithTimeout(ctx, s.settings.Load().HeadTimeout)
 	defer cancel()
-	c, remote, ok := s.greet(hctx, c, remote)
+	c, remote, ok := s.greet(hctx, c, remote, place)
 	if !ok {
 		return
 	}
@@ -63,7 +69,7 @@ func (s *Server) serveTLS(ctx context.Context, c net.Conn, remote netip.AddrPort
 	s.newDoor(ctx, tc, remote, true).serve()
 }
 
-func (s *Server) accept(ln net.Listener, take func(net.Conn, netip.AddrPort) error) error {
+func (s *Server) accept(ln net.Listener, take taker) error {
 	if !s.addListener(ln) {
 		return ErrServerClosed
 	}
@@ -85,7 +91,7 @@ func (s *Server) accept(ln net.Listener, take func(net.Conn, netip.AddrPort) err
 	return errors.Join(errs...)
 }
 
-func (s *Server) acceptLoop(ln net.Listener, take func(net.Conn, netip.AddrPort) error) error {
+func (s *Server) acceptLoop(ln net.Listener, take taker) error {
 	wait := acceptWaitMin
 	for {
 		c, err := ln.Accept()
@@ -124,24 +130,29 @@ func isTemporary(err error) bool {
 }
 
 // admit passes a connection on, unless there are too many.
-func (s *Server) admit(c net.Conn, take func(net.Conn, netip.AddrPort) error) {
+func (s *Server) admit(c net.Conn, take taker) {
 	remote := addrPort(c.RemoteAddr())
-	if err := s.opts.Limits.Connect(); err != nil {
-		s.turnAway(c)
+	from := remote.Addr()
+	if s.trusts(remote) {
+		from = netip.Addr{} // who is behind a proxy has yet to be said
+	}
+	place, err := s.opts.Limits.Connect(from)
+	if err != nil {
+		s.turnAway(c, err)
 		return
 	}
-	if err := take(c, remote); err != nil {
-		s.opts.Limits.Disconnect()
+	if err := take(c, remote, place); err != nil {
+		place.Release()
 		s.log.Warn("connection lost", "address", remote.String(), "error", err)
 	}
 }
 
 // turnAway tells a client that there are too many. Some get the time to hear it out;
 // when many come at once the others may see a reset instead.
-func (s *Server) turnAway(c net.Conn) {
+func (s *Server) turnAway(c net.Conn, why error) {
 	s.count(http.StatusServiceUnavailable)
 	_ = c.SetDeadline(time.Now().Add(turnAwayTime))
-	_, _ = c.Write(s.refuse(http.StatusServiceUnavailable, "too many connections", false).head)
+	_, _ = c.Write(s.refuse(http.StatusServiceUnavailable, fullText(why), false).head)
 	select {
 	case s.leaving <- struct{}{}:
 	default:
@@ -150,7 +161,7 @@ func (s *Server) turnAway(c net.Conn) {
 	}
 	go func() {
 		if t, ok := c.(*net.TCPConn); ok && t.CloseWrite() == nil {
-			_, _ = io.CopyN(io.Discard, c, maxHead)
+			_, _ = io.CopyN(io.Discard, c, readBuffer)
 		}
 		_ = c.Close()
 		<-s.leaving
@@ -159,9 +170,9 @@ func (s *Server) turnAway(c net.Conn) {
 
 // enroll puts a connection on an event loop. One with an IPv6 zone is served on a
 // goroutine instead: gnet recycles the memory of the zone's name, which is not its own.
-func (s *Server) enroll(c net.Conn, remote netip.AddrPort) error {
+func (s *Server) enroll(c net.Conn, remote netip.AddrPort, place *access.Connection) error {
 	if remote.Addr().Zone() != "" {
-		if !s.spawn(c, func(ctx context.Context) { s.servePlain(ctx, c, remote) }) {
+		if !s.spawn(c, place, func(ctx context.Context) { s.servePlain(ctx, c, remote, place) }) {
 			_ = c.Close()
 			return ErrServerClosed
 		}
@@ -169,7 +180,7 @@ func (s *Server) enroll(c net.Conn, remote netip.AddrPort) error {
 	}
 	l := s.pickLoop()
 	l.load.Add(1)
-	_, err := l.engine.EnrollContext(c, &conn{srv: s, remote: remote})
+	_, err := l.engine.EnrollContext(c, &conn{srv: s, remote: remote, place: place})
 	if err != nil {
 		l.load.Add(-1)
 	}
@@ -177,9 +188,9 @@ func (s *Server) enroll(c net.Conn, remote netip.AddrPort) error {
 }
 
 // servePlain is what a loop does, on a goroutine.
-func (s *Server) servePlain(ctx context.Context, c net.Conn, remote netip.AddrPort) {
+func (s *Server) servePlain(ctx context.Context, c net.Conn, remote netip.AddrPort, place *access.Connection) {
 	hctx, cancel := context.WithTimeout(ctx, s.settings.Load().HeadTimeout)
-	c, remote, ok := s.greet(hctx, c, remote)
+	c, remote, ok := s.greet(hctx, c, remote, place)
 	cancel()
 	if ok {
 		s.newDoor(ctx, c, remote, false).serve()

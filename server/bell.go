@@ -21,7 +21,7 @@ type bell struct {
 // startLoop starts an event loop and hangs a bell on it. Each loop is a gnet engine of
 // its own, because an engine chooses the loop of a new connection itself.
 func (s *Server) startLoop() error {
-	engine, err := gnet.NewClient(s, gnet.WithNumEventLoop(1), gnet.WithReadBufferCap(maxHead), gnet.WithLogger(engineLog{s.log}))
+	engine, err := gnet.NewClient(s, gnet.WithNumEventLoop(1), gnet.WithReadBufferCap(readBuffer), gnet.WithLogger(engineLog{s.log}))
 	if err != nil {
 		return err
 	}

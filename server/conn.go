@@ -10,6 +10,7 @@ import (
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
 
+	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/stream"
 )
 
@@ -28,7 +29,7 @@ const (
 
 // Bounds of a connection.
 const (
-	maxHead    = 16 << 10 // bytes of a request's head
+	readBuffer = 16 << 10 // bytes read at once
 	maxBody    = 64 << 10 // bytes of a log or event
 	lingerTime = 2 * time.Second
 	closeTime  = time.Second // after an answer that closes the connection
@@ -41,6 +42,7 @@ type conn struct {
 	loop     *loop
 	gc       gnet.Conn
 	remote   netip.AddrPort
+	place    *access.Connection
 	phase    phase
 	greeted  bool   // the first bytes were looked at: no PROXY header comes any more
 	deadline int64  // ns; 0 for none. A phase that lasts longer ends the connection
@@ -75,7 +77,7 @@ func (s *Server) OnClose(gc gnet.Conn, err error) (act gnet.Action) {
 	c.loop.forget(c)
 	c.loop.load.Add(-1)
 	if c.phase != gone {
-		s.opts.Limits.Disconnect()
+		c.place.Release()
 	}
 	c.phase = gone
 	c.callOff()
@@ -118,7 +120,7 @@ func (s *Server) heard(gc gnet.Conn) (act gnet.Action) {
 			}
 			c.give(c.answer)
 		case deciding:
-			if gc.InboundBuffered() > maxHead+maxBody {
+			if gc.InboundBuffered() > c.srv.settings.Load().HeadSize+maxBody {
 				return gnet.Close // it does not wait for the answer
 			}
 			return gnet.None

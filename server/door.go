@@ -19,7 +19,7 @@ import (
 type door struct {
 	srv    *Server
 	conn   net.Conn
-	br     *bufio.Reader // maxHead bytes, so that a head can be peeked at whole; nil while nobody needs it
+	br     *bufio.Reader // as large as a head may be, so that a head can be peeked at whole; nil while nobody needs it
 	remote netip.AddrPort
 	tls    bool
 	ctx    context.Context // ends when the server is closed
@@ -40,7 +40,7 @@ func (d *door) awaken() error {
 	if _, err := io.ReadFull(d.conn, first); err != nil {
 		return err
 	}
-	d.br = bufio.NewReaderSize(&prefixConn{Conn: d.conn, prefix: first}, maxHead)
+	d.br = bufio.NewReaderSize(&prefixConn{Conn: d.conn, prefix: first}, d.srv.settings.Load().HeadSize)
 	return nil
 }
 
@@ -96,7 +96,7 @@ func (d *door) next(wait time.Duration) answer {
 // it.
 func (d *door) peekHead() ([]byte, error) {
 	for n := 1; ; n = d.br.Buffered() + 1 {
-		b, err := d.br.Peek(min(n, maxHead))
+		b, err := d.br.Peek(min(n, d.br.Size()))
 		if end := headEnd(b); end > 0 {
 			return b[:end], nil
 		}
@@ -109,7 +109,7 @@ func (d *door) peekHead() ([]byte, error) {
 		if b, _ = d.br.Peek(d.br.Buffered()); headEnd(b) > 0 {
 			return b[:headEnd(b)], nil
 		}
-		if d.br.Buffered() >= maxHead {
+		if d.br.Buffered() >= d.br.Size() {
 			return nil, bufio.ErrBufferFull
 		}
 	}
@@ -153,7 +153,7 @@ func (d *door) hangUp() {
 func (d *door) push() {
 	_ = d.conn.SetReadDeadline(time.Now().Add(d.srv.settings.Load().HeadTimeout))
 	if d.br == nil { // an event loop has looked at the request
-		d.br = bufio.NewReaderSize(d.conn, maxHead)
+		d.br = bufio.NewReaderSize(d.conn, d.srv.settings.Load().HeadSize)
 	}
 	req, err := http.ReadRequest(d.br)
 	if err != nil {
@@ -186,14 +186,14 @@ func (c *conn) handOver(a answer) {
 		a.drop()
 		c.srv.log.Warn("connection lost", "address", c.remote.String(), "error", err)
 		c.phase = gone
-		c.srv.opts.Limits.Disconnect()
+		c.place.Release()
 		return
 	}
-	if !c.srv.spawn(nc, func(ctx context.Context) {
+	if !c.srv.spawn(nc, c.place, func(ctx context.Context) {
 		c.srv.newDoor(ctx, &prefixConn{Conn: nc, prefix: prefix, remote: net.TCPAddrFromAddrPort(c.remote)}, c.remote, false).give(a)
 	}) {
 		a.drop()
 		_ = nc.Close()
-		c.srv.opts.Limits.Disconnect()
+		c.place.Release()
 	}
 }

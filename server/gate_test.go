@@ -132,7 +132,7 @@ func TestGateRefuses(t *testing.T) {
 func TestGateIsAskedLast(t *testing.T) {
 	bothWays(t, func(t *testing.T, slow bool) {
 		d := &doorman{slow: slow}
-		w := newWorld(t, plan{gate: d, bounds: access.Bounds{ViewersPerStream: map[string]int{"x": 2}}})
+		w := newWorld(t, plan{gate: d, bounds: access.Bounds{Streams: map[string]access.StreamBounds{"x": {Viewers: 2}}}})
 		if r := w.dial().ask(play(oldAgent)); r.status != 503 {
 			t.Errorf("not on air: %d", r.status)
 		}

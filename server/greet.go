@@ -51,6 +51,11 @@ func (c *conn) greet(first []byte) []byte {
 		return nil
 	}
 	c.greeted, c.remote = true, client
+	if err := c.place.Introduce(client.Addr()); err != nil {
+		_, _ = c.gc.Discard(length)
+		c.refuse(http.StatusServiceUnavailable, fullText(err))
+		return nil
+	}
 	_, _ = c.gc.Discard(length)
 	first, _ = c.gc.Peek(-1)
 	return first
@@ -68,7 +73,7 @@ func (c *conn) introducing() bool {
 // greet reads the first bytes of a connection on a goroutine, until it is known whether
 // they are a PROXY header, and that header. It returns the connection as if the header had
 // not been there, and who is at its other end; or false when it is done with.
-func (s *Server) greet(ctx context.Context, c net.Conn, peer netip.AddrPort) (net.Conn, netip.AddrPort, bool) {
+func (s *Server) greet(ctx context.Context, c net.Conn, peer netip.AddrPort, place *access.Connection) (net.Conn, netip.AddrPort, bool) {
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = c.SetReadDeadline(deadline)
 	}
@@ -96,6 +101,10 @@ func (s *Server) greet(ctx context.Context, c net.Conn, peer netip.AddrPort) (ne
 			return nil, peer, false
 		}
 		if length > 0 {
+			if err := place.Introduce(client.Addr()); err != nil {
+				_, _ = c.Write(s.refuse(http.StatusServiceUnavailable, fullText(err), false).head)
+				return nil, client, false
+			}
 			return &prefixConn{Conn: c, prefix: buf[length:have], remote: net.TCPAddrFromAddrPort(client)}, client, true
 		}
 	}

@@ -32,6 +32,7 @@ type guest struct {
 	place      atomic.Uint64 // copy of seq, for others to read
 	jumped     atomic.Uint64 // copy of skipped
 	joined     bool
+	expired    atomic.Bool // its session has lasted as long as one may
 }
 
 // Bounds of one turn of a guest.
@@ -130,7 +131,9 @@ func (g *guest) run(ctx context.Context) Reason {
 }
 
 // over tells whether the guest's time is over.
-func (g *guest) over() bool { return g.seat.ends != 0 && stream.Monotonic() >= g.seat.ends }
+func (g *guest) over() bool {
+	return g.expired.Load() || g.seat.ends != 0 && stream.Monotonic() >= g.seat.ends
+}
 
 // timer tells when the guest's time is over.
 func (g *guest) timer() (over <-chan time.Time, stop func()) {

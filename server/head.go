@@ -71,12 +71,12 @@ func (c *conn) readHead() bool {
 		c.refuse(400, "not an HTTP request (this is an HTTP port)")
 		return false
 	}
-	end := headEnd(buf)
-	if end == 0 && len(buf) < maxHead {
+	end, most := headEnd(buf), c.srv.settings.Load().HeadSize
+	if end == 0 && len(buf) < most {
 		return false
 	}
-	if end == 0 || end > maxHead {
-		c.refuse(431, fmt.Sprintf("the request's head is larger than %d bytes", maxHead))
+	if end == 0 || end > most {
+		c.refuse(431, fmt.Sprintf("the request's head is larger than %d bytes", most))
 		return false
 	}
 	req, err := parseHead(buf[:end])

@@ -15,7 +15,7 @@ func TestLimits(t *testing.T) {
 		bounds access.Bounds
 	}{
 		{"viewers", access.Bounds{Viewers: 2}},
-		{"viewers of a stream", access.Bounds{ViewersPerStream: map[string]int{"x": 2}}},
+		{"viewers of a stream", access.Bounds{Streams: map[string]access.StreamBounds{"x": {Viewers: 2}}}},
 		{"viewers of an address", access.Bounds{ViewersPerAddress: 2}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -55,6 +55,7 @@ type Settings struct {
 	LagMax         time.Duration // behind the source, then the viewer is moved ahead; 10 s
 	StallTimeout   time.Duration // without the viewer taking a byte, then it is dropped; 30 s
 	HeadTimeout    time.Duration // for a request's head; 10 s
+	HeadSize       int           // bytes of a request's head; 16 KiB
 	SessionTimeout time.Duration // a client-id without a connection is forgotten; 60 s
 	Redirect404    string        // Location for unknown paths; "" answers 404
 	IDKey          string        // query parameter with a viewer's outside id; [access.IDKey]
@@ -77,6 +78,9 @@ func (s Settings) withDefaults() Settings {
 	def(&s.LagMax, 10*time.Second)
 	def(&s.StallTimeout, 30*time.Second)
 	def(&s.HeadTimeout, 10*time.Second)
+	if s.HeadSize <= 0 {
+		s.HeadSize = 16 << 10
+	}
 	def(&s.SessionTimeout, 60*time.Second)
 	def(&s.RetryAfter, 10*time.Second)
 	if s.IDKey == "" {

@@ -104,11 +104,9 @@ func (s *Server) describe(r *request, st *stream.Stream) answer {
 	if refusal != nil {
 		return *refusal
 	}
-	ticket, err := s.opts.Limits.Admit(st.Path(), r.remote.Addr(), expectedRate(st))
-	if err != nil {
+	if err := s.opts.Limits.Room(placeFor(st, r.remote.Addr(), r.mmsh.Relay)); err != nil { // the place is taken by Play
 		return s.overLimit(r, err)
 	}
-	ticket.Release() // only asked: the place is taken by Play
 	if refusal := s.preview(r); refusal != nil {
 		return *refusal
 	}
@@ -141,8 +139,7 @@ func (s *Server) play(r *request, st *stream.Stream) answer {
 	if refusal := s.begin(r, t); refusal != nil {
 		return *refusal
 	}
-	t.relay = r.mmsh.Relay
-	if r.mmsh.HasFrom {
+	if t.relay && r.mmsh.HasFrom {
 		t.from = new(r.mmsh.From) // a copy: the request is not to be kept
 	}
 	p := s.params(r, sess.id)
@@ -233,15 +230,20 @@ func (s *Server) notLive(headOnly bool) answer {
 
 // overLimit refuses a viewer for a limit: 453 to MMSH clients, 503 to others.
 func (s *Server) overLimit(r *request, err error) answer {
-	p := mmsh.ErrorParams{Status: http.StatusServiceUnavailable, RetryAfter: s.settings.Load().RetryAfter, Text: "the server is full"}
-	var limit *access.LimitError
-	if errors.As(err, &limit) {
-		p.Text = fmt.Sprintf("the server is full (limit: %s)", limit.Limit)
-	}
+	p := mmsh.ErrorParams{Status: http.StatusServiceUnavailable, RetryAfter: s.settings.Load().RetryAfter, Text: fullText(err)}
 	if r.mmsh.Agent.MMSH || r.mmsh.Kind == mmsh.Play {
 		p.Status, p.RetryAfter = mmsh.StatusNotEnoughBandwidth, 0
 	}
 	return answer{status: p.Status, head: mmsh.AppendError(nil, p)}
+}
+
+// fullText says which limit keeps somebody out.
+func fullText(err error) string {
+	var limit *access.LimitError
+	if errors.As(err, &limit) {
+		return fmt.Sprintf("the server is full (limit: %s)", limit.Limit)
+	}
+	return "the server is full"
 }
 
 // refuse is an error answer after which the connection closes.

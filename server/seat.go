@@ -53,15 +53,17 @@ var seats atomic.Uint64
 // request would keep the whole of it for as long as the viewer stays.
 const maxAgent = 200
 
+// newSeat reserves a place for whoever asks to watch a stream. The seat is to be entered
+// and left, or its ticket released.
 func (s *Server) newSeat(r *request, st *stream.Stream) (*seat, error) {
-	ticket, err := s.opts.Limits.Admit(st.Path(), r.remote.Addr(), expectedRate(st))
+	ticket, err := s.opts.Limits.Admit(placeFor(st, r.remote.Addr(), r.mmsh.Relay))
 	if err != nil {
 		return nil, err
 	}
 	agent, a := r.UserAgent(), r.mmsh.Agent
 	t := &seat{
 		id: seats.Add(1), stream: st, remote: r.remote, agent: strings.Clone(agent[:min(len(agent), maxAgent)]),
-		old: a.Old(), fixed: isFixed(a), since: time.Now(), asked: stream.Monotonic(), ticket: ticket, tls: r.tls,
+		old: a.Old(), fixed: isFixed(a), relay: ticket.Pump(), since: time.Now(), asked: stream.Monotonic(), ticket: ticket, tls: r.tls,
 	}
 	t.identify(r.visit)
 	return t, nil
@@ -71,15 +73,6 @@ func (s *Server) newSeat(r *request, st *stream.Stream) (*seat, error) {
 // new header: VLC, which calls itself NSPlayer 7.10, takes one for a packet and may then
 // hang for ever.
 func isFixed(a mmsh.Agent) bool { return a.MMSH && a.Major == 7 && a.Minor == 10 }
-
-// expectedRate is what a viewer of the stream will cost, in bit/s.
-func expectedRate(st *stream.Stream) int64 {
-	measured := int64(st.Bitrate()) // little at first, and right in the end
-	if h := st.Header(); h != nil {
-		return max(measured, h.Bitrate)
-	}
-	return measured
-}
 
 // enter notes that the viewer is there.
 func (s *Server) enter(t *seat) {

@@ -10,7 +10,7 @@ import (
 // Ten thousand viewers who call themselves by 16 KiB each must not cost 160 MB.
 func TestAgentsAreKeptShort(t *testing.T) {
 	srv := routing(t)
-	agent := strings.Repeat("NSPlayer/", maxHead/9)
+	agent := strings.Repeat("NSPlayer/", readBuffer/9)
 	r := &request{Request: &http.Request{Header: http.Header{"User-Agent": {agent}}}, visit: &Visit{}}
 	seat, err := srv.newSeat(r, srv.opts.Streams.Lookup("x"))
 	if err != nil {

@@ -57,7 +57,10 @@ type Server struct {
 }
 
 // tickEvery is how often deadlines are looked at.
-const tickEvery = 250 * time.Millisecond
+const (
+	tickEvery    = 250 * time.Millisecond
+	ticksASecond = int(time.Second / tickEvery)
+)
 
 // New returns a server whose event loops run; it accepts nothing before Serve.
 func New(o Options) (*Server, error) {
@@ -114,7 +117,7 @@ func (s *Server) background(f func()) {
 
 // spawn serves a connection on a goroutine, and closes it and gives its place back at
 // the end. It reports false, having done nothing, when the server is closed.
-func (s *Server) spawn(c net.Conn, serve func(context.Context)) bool {
+func (s *Server) spawn(c net.Conn, place *access.Connection, serve func(context.Context)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
@@ -124,7 +127,7 @@ func (s *Server) spawn(c net.Conn, serve func(context.Context)) bool {
 	s.background(func() {
 		defer func() {
 			_ = c.Close()
-			s.opts.Limits.Disconnect()
+			place.Release()
 			s.mu.Lock()
 			delete(s.hosted, c)
 			s.mu.Unlock()
@@ -145,11 +148,15 @@ func (s *Server) loopOf(el gnet.EventLoop) *loop {
 func (s *Server) tick() {
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-t.C:
+		}
+		if n%ticksASecond == 0 {
+			s.followCosts()
+			s.endSessions()
 		}
 		s.sessions.sweep(2 * s.settings.Load().SessionTimeout)
 		for _, l := range s.loops {

@@ -90,7 +90,7 @@ const (
 )
 
 // sendBuffer is the size to ask for, for a viewer of the stream.
-func sendBuffer(s *stream.Stream) int { return SendBuffer(expectedRate(s)) }
+func sendBuffer(s *stream.Stream) int { return SendBuffer(s.Cost()) }
 
 // SendBuffer returns the send buffer, in bytes, that the server asks the kernel for, for
 // a viewer of a stream of so many bit/s: half of two seconds of it, within bounds. Linux

@@ -84,6 +84,7 @@ type Stream struct {
 
 	lagMax, burstMax atomic.Int64 // ns, see SetBounds
 	holdFor          atomic.Int64 // ns
+	cost             cost
 	name             atomic.Pointer[string]
 
 	mu       sync.Mutex // guards what follows, and orders state changes; never on the packet path

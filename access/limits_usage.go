@@ -1,0 +1,91 @@
+package access
+
+// Usage is what is taken of the limits now.
+type Usage struct {
+	Viewers         int
+	Bandwidth       int64 // bit/s, of viewers
+	Pumps           int
+	PumpBandwidth   int64 // bit/s
+	Wire            int64 // bit/s, of both, with all headers
+	Connections     int   // those of pumps included
+	PumpConnections int   // from networks that pumps are in
+	Arrivals        int   // connections of the last second, while their rate is bounded
+	Addresses       int   // that take anything
+}
+
+// Usage returns what is taken now.
+func (l *Limits) Usage() Usage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	l.sweep(now)
+	return Usage{
+		Viewers: l.viewers.n, Bandwidth: l.viewers.rate, Pumps: l.pumps.n, PumpBandwidth: l.pumps.rate,
+		Wire: l.viewers.wire + l.pumps.wire, Connections: l.open + l.openPumps, PumpConnections: l.openPumps,
+		Arrivals: l.arrivals.used(now), Addresses: len(l.addresses),
+	}
+}
+
+// StreamUsage is what the viewers of one stream take.
+type StreamUsage struct {
+	Viewers, Pumps int
+	Bandwidth      int64 // bit/s, of viewers
+	Arrivals       int   // viewers of the last second, while their rate is bounded
+}
+
+// StreamUsage returns what is taken of a stream's limits now.
+func (l *Limits) StreamUsage(path string) StreamUsage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var s StreamUsage
+	if u := l.streams[path]; u != nil {
+		s = StreamUsage{Viewers: u.viewers, Pumps: u.pumps, Bandwidth: int64(u.viewers) * u.rate}
+	}
+	if w := l.joins[path]; w != nil {
+		s.Arrivals = w.used(l.now())
+	}
+	return s
+}
+
+// AddressUsage is the most that one address takes of each limit; it need not be the same
+// address.
+type AddressUsage struct {
+	Viewers, Pumps, Connections, Arrivals int
+	Bandwidth                             int64 // bit/s
+}
+
+// BusiestAddresses returns the most that any one address takes of each limit. It looks at
+// every address: for operators, not for every request.
+func (l *Limits) BusiestAddresses() AddressUsage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	var m AddressUsage
+	for _, a := range l.addresses {
+		m.Viewers, m.Pumps, m.Connections = max(m.Viewers, a.viewers), max(m.Pumps, a.pumps), max(m.Connections, a.connections)
+		m.Bandwidth, m.Arrivals = max(m.Bandwidth, a.rate()), max(m.Arrivals, a.arrivals.used(now))
+	}
+	return m
+}
+
+// Uplink returns the bound of what everybody costs on the wire, in bit/s; 0 is none.
+func (l *Limits) Uplink() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.uplink
+}
+
+// Refused returns how often a limit kept somebody out. A viewer that asks before it plays
+// counts once for each.
+func (l *Limits) Refused(limit Limit) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refused[limit]
+}
+
+// Refuse counts somebody who was kept out by a limit that is not watched here.
+func (l *Limits) Refuse(limit Limit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refused[limit]++
+}

@@ -1,0 +1,92 @@
+package pump
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/stream-pump/stream-pump/access"
+)
+
+// LimitInfo is one limit in the API.
+type LimitInfo struct {
+	Limit   string `json:"limit"`   // as errors and metrics name it
+	Per     string `json:"per"`     // what it holds for: pump, address or stream
+	Unit    string `json:"unit"`    // viewers, pumps, connections, connections/s, viewers/s or bit/s
+	Used    int64  `json:"used"`    // now; of limits per address what the busiest address uses
+	Max     int64  `json:"max"`     // 0: no limit
+	Refused uint64 `json:"refused"` // times that it kept somebody out; of a stream's limits all streams together
+}
+
+// StreamLimitsInfo is what one stream is bounded by.
+type StreamLimitsInfo struct {
+	Path    string      `json:"path"`
+	CostBPS int64       `json:"cost_bps"` // what a viewer of it counts with
+	Limits  []LimitInfo `json:"limits"`
+}
+
+// LimitsInfo is what is used of the limits.
+type LimitsInfo struct {
+	Limits    []LimitInfo        `json:"limits"`
+	Streams   []StreamLimitsInfo `json:"streams"`
+	Addresses int                `json:"addresses"` // that use anything
+}
+
+// limitsOfAll are the limits of the whole pump.
+func (p *Pump) limitsOfAll() []LimitInfo {
+	b, u := p.limits.Bounds(), p.limits.Usage()
+	return []LimitInfo{
+		p.limit(access.LimitViewers, "viewers", int64(u.Viewers), int64(b.Viewers)),
+		p.limit(access.LimitBandwidth, "bit/s", u.Bandwidth, b.Bandwidth),
+		p.limit(access.LimitConnections, "connections", int64(u.Connections-u.PumpConnections), int64(b.Connections)),
+		p.limit(access.LimitConnectionRate, "connections/s", int64(u.Arrivals), int64(b.ConnectionsPerSecond)),
+		p.limit(access.LimitPumps, "pumps", int64(u.Pumps), int64(b.Pumps.Count)),
+		p.limit(access.LimitPumpBandwidth, "bit/s", u.PumpBandwidth, b.Pumps.Bandwidth),
+		p.limit(access.LimitUplink, "bit/s", u.Wire, p.limits.Uplink()),
+	}
+}
+
+// limitsOfAddresses are the limits of each address, with what the busiest one uses.
+func (p *Pump) limitsOfAddresses() []LimitInfo {
+	b, busiest := p.limits.Bounds(), p.limits.BusiestAddresses()
+	return []LimitInfo{
+		p.limit(access.LimitAddressViewers, "viewers", int64(busiest.Viewers), int64(b.ViewersPerAddress)),
+		p.limit(access.LimitAddressBandwidth, "bit/s", busiest.Bandwidth, b.BandwidthPerAddress),
+		p.limit(access.LimitAddressConnections, "connections", int64(busiest.Connections), int64(b.ConnectionsPerAddress)),
+		p.limit(access.LimitAddressConnectionRate, "connections/s", int64(busiest.Arrivals), int64(b.ConnectionsPerSecondAddress)),
+		p.limit(access.LimitAddressPumps, "pumps", int64(busiest.Pumps), int64(b.Pumps.PerAddress)),
+	}
+}
+
+// describeLimits compares what is used with what may be.
+func (p *Pump) describeLimits() LimitsInfo {
+	b := p.limits.Bounds()
+	info := LimitsInfo{Limits: append(p.limitsOfAll(), p.limitsOfAddresses()...), Streams: []StreamLimitsInfo{}, Addresses: p.limits.Usage().Addresses}
+	for _, s := range p.registry.All() {
+		own, used := b.Streams[s.Path()], p.limits.StreamUsage(s.Path())
+		info.Streams = append(info.Streams, StreamLimitsInfo{
+			Path: s.Path(), CostBPS: s.Cost(),
+			Limits: []LimitInfo{
+				p.limit(access.LimitStreamViewers, "viewers", int64(used.Viewers), int64(own.Viewers)),
+				p.limit(access.LimitStreamRate, "viewers/s", int64(used.Arrivals), int64(own.ViewersPerSecond)),
+				p.limit(access.LimitStreamBandwidth, "bit/s", used.Bandwidth, own.Bandwidth),
+				p.limit(access.LimitStreamPumps, "pumps", int64(used.Pumps), int64(own.Pumps)),
+			},
+		})
+	}
+	return info
+}
+
+func (p *Pump) limit(l access.Limit, unit string, used, most int64) LimitInfo {
+	per := "pump"
+	switch {
+	case strings.HasPrefix(string(l), "stream_"):
+		per = "stream"
+	case strings.HasSuffix(string(l), "_per_address"):
+		per = "address"
+	}
+	return LimitInfo{Limit: string(l), Per: per, Unit: unit, Used: used, Max: most, Refused: p.limits.Refused(l)}
+}
+
+func (a *admin) listLimits(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, a.pump.describeLimits())
+}

@@ -1,0 +1,65 @@
+package server
+
+import "github.com/stream-pump/stream-pump/stream"
+
+// lasted tells whether the viewer has watched for as long as a session may be, in ns; 0
+// is for ever. Pumps have no such bound.
+func (t *seat) lasted(now, session int64) bool {
+	return session > 0 && !t.relay && now-t.asked >= session
+}
+
+// endSessions ends whoever has watched for as long as its stream lets it.
+func (s *Server) endSessions() {
+	if !s.boundsSessions() {
+		return
+	}
+	for _, l := range s.loops {
+		l.call(s.ctx, l.endSessions)
+	}
+	now := stream.Monotonic()
+	s.crowds.each(func(g *guest) {
+		if g.seat.lasted(now, s.sessionOf(g.seat.stream)) {
+			g.end()
+		}
+	})
+}
+
+func (s *Server) boundsSessions() bool {
+	for _, st := range s.opts.Streams.All() {
+		if s.sessionOf(st) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// sessionOf returns how long a viewer of the stream may watch, in ns, 0 for ever.
+func (s *Server) sessionOf(st *stream.Stream) int64 { return int64(s.opts.Limits.Session(st.Path())) }
+
+// endSessions begins the end of the loop's viewers whose time is over. Runs on the loop.
+func (l *loop) endSessions() {
+	now := stream.Monotonic()
+	var over []*viewer
+	for _, g := range l.groups {
+		session := l.srv.sessionOf(g.stream)
+		for _, v := range g.viewers {
+			if !v.expired && v.seat.lasted(now, session) {
+				over = append(over, v)
+			}
+		}
+	}
+	for _, v := range over { // apart from the search: who has its end at once leaves the group
+		if c, ok := v.conn.Context().(*conn); ok && c.viewer == v {
+			c.expire()
+		}
+	}
+}
+
+// end begins the guest's end because its time is over. Any goroutine.
+func (g *guest) end() {
+	g.expired.Store(true)
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
