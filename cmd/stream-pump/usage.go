@@ -9,7 +9,8 @@ import (
 // commands are all of them, in the order of the usage.
 func commands() []*command {
 	return []*command{
-		demoCommand(), runCommand(), checkCommand(), diffCommand(), pushCommand(), probeCommand(), planCommand(), doctorCommand(), versionCommand(),
+		demoCommand(), runCommand(), checkCommand(), diffCommand(), pushCommand(), probeCommand(), planCommand(), doctorCommand(),
+		signCommand(), hashCommand(), versionCommand(),
 	}
 }
 
