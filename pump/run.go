@@ -20,6 +20,7 @@ var errInterrupted = errors.New("interrupted: viewers were cut off")
 // Run starts a pump and keeps it going until ctx is done, a signal stops it or a
 // listener fails. It returns nil after an orderly end.
 func Run(ctx context.Context, cfg *config.Config, o Options) error {
+	relaxed := relaxMonitor() // before anything takes the right to do so away
 	if err := runas.Prepare(runAs(cfg)); err != nil {
 		return err
 	}
@@ -39,6 +40,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		_ = manager.Tell(systemd.Status("not started: " + telemetry.RedactText(err.Error()))) // the error itself is told anyway
 		return err
 	}
+	p.spareProcessor(relaxed)
 	p.serveUnder(manager)
 	ready()
 	if o.Ready != nil {
