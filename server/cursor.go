@@ -45,9 +45,9 @@ func (c *cursor) midPacket() bool {
 }
 
 // gather fills w with what the cursor's viewer is owed, at most limit bytes of packets
-// (but always one; with limit 0 only the rest of what it has begun), and tells whether
-// it was lapped: the next packet has left the ring.
-func (c *cursor) gather(r *ringbuf.Ring, w *window, limit int) (lapped bool) {
+// (but always one; with limit 0 only the rest of what it has begun) and none from
+// packet until on, and tells whether it was lapped: the next packet has left the ring.
+func (c *cursor) gather(r *ringbuf.Ring, w *window, limit int, until uint64) (lapped bool) {
 	w.n, w.iovs, w.bytes, w.end, w.epoch = 0, 0, 0, false, c.epoch
 	for _, b := range c.pre {
 		w.add(b)
@@ -65,7 +65,7 @@ func (c *cursor) gather(r *ringbuf.Ring, w *window, limit int) (lapped bool) {
 	}
 	taken, lapped := r.Take(next, w.slabs[:])
 	for i, s := range w.slabs[:taken] {
-		if w.end || (w.bytes >= limit && i > 0) {
+		if w.end || (w.bytes >= limit && i > 0) || next+uint64(i) >= until {
 			release(w.slabs[i:taken])
 			return false
 		}

@@ -99,8 +99,12 @@ func followModel(t *testing.T, rnd *rand.Rand, s *script, class int, seed uint64
 			continue
 		}
 		limit := rnd.IntN(2) * rnd.IntN(600)
-		if c.gather(s.ring, &w, limit) {
+		until := c.seq + uint64(1+rnd.IntN(8))
+		if c.gather(s.ring, &w, limit, until) {
 			t.Fatalf("seed %d class %d: lapped", seed, class)
+		}
+		if w.n > 0 && w.slabs[w.n-1].Seq() >= until {
+			t.Fatalf("seed %d class %d: packet %d, want none from %d on", seed, class, w.slabs[w.n-1].Seq(), until)
 		}
 		b := bytesOf(w.iov[:w.iovs])
 		if len(b) != w.bytes {

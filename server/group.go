@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"sync/atomic"
 	"syscall"
 
@@ -16,6 +17,7 @@ type group struct {
 	ring    *ringbuf.Ring
 	viewers []*viewer
 	seq     uint64 // where viewers that are up to date stand
+	until   uint64 // where they stand behind the pass that is being made
 	cancel  func() // ends the subscription
 
 	// Of this pass, added to the stream's and the loop's figures at its end: bytes and
@@ -49,7 +51,8 @@ func (g *group) Wake() {
 // Stage 1 takes the packets published since the last pass once, retained, and builds
 // the vectors once. Stage 2 gives every viewer that is up to date these vectors, with
 // one writev each or in batches of io_uring. Stage 3 gives each of the others a turn of
-// its own. Stage 4 drops the references; who has finished is closed by the loop behind
+// its own, up to the same packet, so that it shares the vectors of the next pass: one
+// that got what was published meanwhile would be ahead of them for ever. Stage 4 drops the references; who has finished is closed by the loop behind
 // the pass. Nothing is copied, nothing is allocated, and no lock is taken. Runs on the
 // group's loop.
 func (g *group) flush(now int64) {
@@ -57,6 +60,9 @@ func (g *group) flush(now int64) {
 	w := &l.common
 	g.retryAt = 0
 	plain := g.takeCommon(w)
+	if g.until = g.seq + uint64(plain); w.end {
+		g.until = math.MaxUint64 // each goes as far as it can
+	}
 	l.batch.begin(g, w, now)
 	for _, v := range g.viewers {
 		switch {

@@ -69,7 +69,7 @@ func (v *viewer) turn(l *loop, now int64) outcome {
 			limit = 0 // it stops inside of something at nearly every write: finish that, then jump
 		}
 		w := &l.own
-		lapped := v.gather(g.ring, w, limit)
+		lapped := v.gather(g.ring, w, limit, g.until)
 		if w.bytes == 0 {
 			w.release()
 			if lapped {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"time"
 
 	"github.com/stream-pump/stream-pump/ringbuf"
@@ -36,6 +37,7 @@ func (c *conn) watch(a answer) {
 func (l *loop) firstTurn(v *viewer) {
 	now := stream.Monotonic()
 	g := v.group
+	g.until = math.MaxUint64 // the next pass takes all that is there now
 	g.settle(v, v.turn(l, now), now)
 	g.report()
 	l.seeOff()

@@ -84,6 +84,10 @@ func audience(ctx context.Context, c testCase, s server, duration time.Duration,
 	if !s.pump {
 		counters = func() (map[string]float64, error) { return floorWrites(pid) }
 	}
+	before, err := counters()
+	if err != nil {
+		return r, fmt.Errorf("reading the server's counters: %w", err)
+	}
 	var counted window
 	readings := make(chan error, 1)
 	go func() {
@@ -100,6 +104,7 @@ func audience(ctx context.Context, c testCase, s server, duration time.Duration,
 	}
 	r.fill(rep)
 	r.count(counted)
+	r.RSSPerViewer = (float64(rep.Server.RSS) - float64(rep.Server.BaseRSS) - (counted.last[slabBytes] - before[slabBytes])) / float64(r.Viewers)
 	return r, nil
 }
 
