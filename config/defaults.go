@@ -17,6 +17,7 @@ func Default() *Config {
 		IDParameter:   "id",
 		Hook:          defaultHook(),
 		Admin:         Admin{Listen: "127.0.0.1:8087"},
+		SNMP:          SNMP{OID: "1.3.6.1.4.1.8072.9999.9999.8086"},
 		Log:           Log{Format: "auto", Level: "info"},
 		Limits:        Limits{Pumps: Pumps{Count: 64}},
 		Pulse:         Pulse{Min: 10 * ms, Max: 200 * ms},

@@ -69,6 +69,8 @@ var rules = map[string]rule{
 	"http_proxy_host": {check: checkHost},
 	"redirect_404_to": {check: checkRedirect},
 	"admin.listen":    {check: checkAdminListen},
+	"snmp.agentx":     {check: checkAgentX},
+	"snmp.oid":        {check: checkOID},
 	"run_as.user":     {check: checkAccount},
 	"run_as.group":    {check: checkAccount},
 	"run_as.groups":   {check: checkAccount},

@@ -75,6 +75,7 @@ type Config struct {
 
 	RunAs   RunAs   `yaml:"run_as"`
 	Admin   Admin   `yaml:"admin"`
+	SNMP    SNMP    `yaml:"snmp"`
 	Log     Log     `yaml:"log"`
 	Limits  Limits  `yaml:"limits"`
 	Uplink  Uplink  `yaml:"uplink" reload:"live"`

@@ -245,6 +245,12 @@ const (
 	dropDuplicate  = "duplicate"
 )
 
+// DropReasons returns all reasons for which a packet of a source is not passed on: the labels
+// of stream_pump_packets_dropped_total.
+func DropReasons() []string {
+	return []string{dropMalformed, dropOversized, dropUndeclared, dropNoMemory, dropBeforeKey, dropDuplicate}
+}
+
 func (f *Feed) drop(slab *ringbuf.Slab, reason string) {
 	slab.Release()
 	f.count(reason)

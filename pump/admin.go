@@ -166,7 +166,7 @@ func (a *admin) reading(f http.HandlerFunc) http.HandlerFunc {
 
 func (a *admin) metrics(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_ = a.pump.metrics.WritePrometheus(w)
+	_ = a.pump.writeMetrics(w)
 }
 
 func (a *admin) health(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") }

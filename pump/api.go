@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/asf"
+	"github.com/stream-pump/stream-pump/ingest"
 	"github.com/stream-pump/stream-pump/pump/track"
 	"github.com/stream-pump/stream-pump/server"
 	"github.com/stream-pump/stream-pump/stream"
@@ -56,9 +57,6 @@ type ViewerInfo struct {
 	LeftAt         string  `json:"left_at,omitempty"`
 }
 
-// dropReasons are the labels of stream_pump_packets_dropped_total.
-var dropReasons = []string{"malformed", "oversized", "undeclared", "no_memory", "before_key_frame", "duplicate"}
-
 func (p *Pump) describeStream(s *stream.Stream) StreamInfo {
 	m, bill := s.Metrics(), p.billed(s.Path())
 	info := StreamInfo{
@@ -72,8 +70,8 @@ func (p *Pump) describeStream(s *stream.Stream) StreamInfo {
 	if s.State().Delivering() {
 		info.BitrateBPS = int64(s.Bitrate())
 	}
-	for _, reason := range dropReasons {
-		if n := m.PacketsDropped(reason).Load(); n > 0 {
+	for _, reason := range ingest.DropReasons() {
+		if n := m.PacketsDroppedSoFar(reason); n > 0 {
 			info.DroppedPackets[reason] = n
 		}
 	}

@@ -1,8 +1,6 @@
 package pump
 
 import (
-	"time"
-
 	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/telemetry"
 )
@@ -23,11 +21,10 @@ func (p *Pump) exportMetrics() {
 	m.GaugeFunc("stream_pump_slabs_live", "Packets that somebody holds.", func() float64 { return float64(p.pool.Live()) })
 	m.GaugeFunc("stream_pump_push_sessions", "Sessions of encoders that are kept.", func() float64 { return float64(p.push.Sessions()) })
 	m.CounterFunc("stream_pump_panics_total", "Panics that ended one connection, source or request instead of the program: mistakes in the program.", telemetry.Panics)
-	m.CounterFunc("stream_pump_loops_busy_nanoseconds_total", "Time all event loops spent writing to viewers.", p.loopsBusy)
 	m.CounterFunc("stream_pump_egress_calls_total", "System calls that event loops wrote to viewers with: a batch of io_uring is one.", p.server.EgressCalls)
 	m.CounterFunc("stream_pump_copied_bytes_total", "Bytes copied in user space on their way to viewers: those behind TLS, and of plain ASF.", p.server.Copied)
 	p.exportCertificate()
-	m.GaugeFunc("stream_pump_loops_worst_pass_seconds", "Longest pass of an event loop over its viewers since the page before.", p.loopsWorst)
+	p.exportLoops()
 }
 
 // exportLimits adds what is used of the limits of the whole pump, and whom every limit
@@ -44,23 +41,6 @@ func (p *Pump) exportLimits() {
 		p.metrics.CounterFunc("stream_pump_limit_refusals_total", "Viewers, pumps and connections that a limit has kept out.",
 			func() uint64 { return p.limits.Refused(limit) }, telemetry.L("limit", string(limit)))
 	}
-}
-
-// loopsBusy returns the ns all loops worked. Asking the server starts the search for the
-// longest pass anew, so that one is kept for loopsWorst.
-func (p *Pump) loopsBusy() uint64 {
-	var sum int64
-	for _, l := range p.server.Loops() {
-		sum += l.Busy
-		for was := p.worst.Load(); l.Worst > was && !p.worst.CompareAndSwap(was, l.Worst); was = p.worst.Load() {
-		}
-	}
-	return uint64(sum)
-}
-
-func (p *Pump) loopsWorst() float64 {
-	p.loopsBusy()
-	return time.Duration(p.worst.Swap(0)).Seconds()
 }
 
 func asNumber(b bool) float64 {

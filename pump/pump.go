@@ -55,7 +55,7 @@ type Pump struct {
 	unattend func()                          // ends attend and waits for it; of Run's goroutine
 	refused  atomic.Bool                     // the last reload was
 	admin    *admin                          // nil without an admin port
-	worst    atomic.Int64                    // ns, longest pass of an event loop since the last metrics page
+	worst    []atomic.Int64                  // ns, by event loop: the longest pass since the last metrics page
 	serving  sync.WaitGroup
 	failed   chan error     // the first listener that gave up
 	leaving  sync.WaitGroup // removed streams that are still watched
@@ -66,6 +66,7 @@ type Pump struct {
 	mu       sync.Mutex          // guards what follows; held during a reload and the end
 	cfg      *config.Config      // in force
 	stations map[string]*station // by lower-case path
+	snmp     subAgent
 	stopped  bool
 }
 
@@ -172,6 +173,9 @@ func (p *Pump) serve(cfg *config.Config, d doors) error {
 		return err
 	}
 	p.exportMetrics()
+	p.mu.Lock()
+	p.setSNMP(cfg.SNMP)
+	p.mu.Unlock()
 	p.log.Info("writing to viewers", slog.String("egress", srv.Egress()))
 	for _, ln := range d.public {
 		p.accept(ln, "viewers and encoders", srv.Serve)
@@ -281,6 +285,7 @@ func (p *Pump) Stop(ctx context.Context) error {
 		return nil
 	}
 	p.stopped = true
+	p.endSNMP()
 	for _, st := range p.stations {
 		st.stream.Close()
 	}

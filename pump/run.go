@@ -134,6 +134,7 @@ func (p *Pump) leave(ctx context.Context) error {
 	if p.admin != nil {
 		p.admin.close() // operators ask the new program
 	}
+	p.yieldSNMP()
 	limit := time.NewTimer(p.drainTimeout())
 	defer limit.Stop()
 	look := time.NewTicker(200 * time.Millisecond)

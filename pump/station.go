@@ -11,7 +11,9 @@ import (
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/ingest"
 	"github.com/stream-pump/stream-pump/mmsh"
+	"github.com/stream-pump/stream-pump/server"
 	"github.com/stream-pump/stream-pump/stream"
+	"github.com/stream-pump/stream-pump/telemetry"
 )
 
 // station is one stream of the configuration with whatever feeds it. Its fields are
@@ -51,9 +53,24 @@ func (p *Pump) newStation(c config.Stream, whole *config.Config) (*station, erro
 		p.metrics.RemoveStream(c.Path)
 		return nil, err
 	}
+	countReasons(st.stream.Metrics())
 	p.feed(st, whole, sources, pushFirst)
 	log.Info("stream", slog.String("type", c.Type), slog.String("name", c.Name), slog.Any("sources", sourceNames(c)))
 	return st, nil
+}
+
+// countReasons puts every reason of the closed sets on the metrics page, at 0: a counter
+// that appears with its first event hides that event from rate().
+func countReasons(m *telemetry.StreamMetrics) {
+	for _, reason := range server.Reasons() {
+		m.ViewersEnded(string(reason))
+		if reason.Dropped() {
+			m.ViewersDropped(string(reason))
+		}
+	}
+	for _, reason := range ingest.DropReasons() {
+		m.PacketsDropped(reason)
+	}
 }
 
 // override returns a stream's own setting, 0 when it has none.

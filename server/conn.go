@@ -98,7 +98,12 @@ func (s *Server) OnTraffic(gc gnet.Conn) gnet.Action {
 		b.heard(gc)
 		return gnet.None
 	}
-	return s.heard(gc)
+	start := stream.Monotonic()
+	act := s.heard(gc)
+	if c, ok := gc.Context().(*conn); ok && c.loop != nil {
+		c.loop.busy.Add(stream.Monotonic() - start)
+	}
+	return act
 }
 
 // heard works on what a connection has sent. Runs on the loop.

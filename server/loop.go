@@ -31,7 +31,7 @@ type loop struct {
 	load  atomic.Int32 // connections
 	timed atomic.Int32 // connections with a deadline: none, and nobody needs to wake the loop for them
 	worst atomic.Int64 // ns, the longest pass since it was asked for
-	busy  atomic.Int64 // ns spent in passes
+	busy  atomic.Int64 // ns spent in passes, and on what connections have sent
 	calls atomic.Int64 // system calls that wrote to viewers
 }
 

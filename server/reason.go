@@ -19,6 +19,19 @@ const (
 	ReasonError   Reason = "error"   // the connection broke
 )
 
+// Reasons returns all of them.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonLeft, ReasonEnded, ReasonChanged, ReasonStalled, ReasonKicked, ReasonExpired, ReasonDrained, ReasonError,
+	}
+}
+
+// Dropped tells reasons of the pump, or of a broken connection, from those of the viewer and
+// the stream.
+func (r Reason) Dropped() bool {
+	return r != ReasonLeft && r != ReasonEnded && r != ReasonDrained
+}
+
 // closedKept is how many viewers that have left are remembered.
 const closedKept = 512
 

@@ -87,7 +87,8 @@ func (s *Server) leave(t *seat, v Viewer, why Reason) {
 	t.stream.ViewerLeft()
 	s.watching.Add(-1)
 	t.release()
-	if why != ReasonLeft && why != ReasonEnded && why != ReasonDrained {
+	t.stream.Metrics().ViewersEnded(string(why)).Inc()
+	if why.Dropped() {
 		t.stream.Metrics().ViewersDropped(string(why)).Inc()
 	}
 	v.Reason, v.Left = why, time.Now()

@@ -96,7 +96,7 @@ func (s *Server) Copied() uint64 { return s.copied.Load() }
 
 // LoopStats are the figures of one event loop.
 type LoopStats struct {
-	Busy  int64 // ns spent in passes over viewers since the start
+	Busy  int64 // ns spent working since the start: in passes over viewers, and on what connections send
 	Worst int64 // ns, the longest pass since the last call
 }
 

@@ -31,6 +31,7 @@ type StreamMetrics struct {
 	viewersDropped reasons
 	viewersRefused reasons
 	pushesRefused  reasons
+	viewersEnded   reasons
 	packetsDropped reasons
 }
 
@@ -45,6 +46,18 @@ func (s *StreamMetrics) ViewersRefused(reason string) *Counter { return s.viewer
 // PushesRefused returns the counter of encoders that were not let in, for the reason.
 // Keep the result: the look-up takes a lock.
 func (s *StreamMetrics) PushesRefused(reason string) *Counter { return s.pushesRefused.get(reason) }
+
+// ViewersEnded returns the counter of viewers that are gone for the reason, by themselves or
+// let go. Keep the result: the look-up takes a lock.
+func (s *StreamMetrics) ViewersEnded(reason string) *Counter { return s.viewersEnded.get(reason) }
+
+// ViewersEndedSoFar and PacketsDroppedSoFar return counts without making counters.
+func (s *StreamMetrics) ViewersEndedSoFar(reason string) uint64 { return s.viewersEnded.soFar(reason) }
+
+// PacketsDroppedSoFar is said above.
+func (s *StreamMetrics) PacketsDroppedSoFar(reason string) uint64 {
+	return s.packetsDropped.soFar(reason)
+}
 
 // PacketsDropped returns the counter of source packets refused for the reason.
 // Keep the result: the look-up takes a lock.
@@ -74,6 +87,15 @@ func (r *reasons) get(reason string) *Counter {
 	return c
 }
 
+func (r *reasons) soFar(reason string) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c := r.counters[reason]; c != nil {
+		return c.Load()
+	}
+	return 0
+}
+
 // Names and help texts of the metrics that belong to a stream.
 const (
 	nameViewers          = "stream_pump_viewers"
@@ -85,6 +107,7 @@ const (
 	nameViewersDropped   = "stream_pump_viewers_dropped_total"
 	nameViewersRefused   = "stream_pump_viewers_refused_total"
 	namePushesRefused    = "stream_pump_pushes_refused_total"
+	nameViewersEnded     = "stream_pump_viewers_ended_total"
 	namePacketsDropped   = "stream_pump_packets_dropped_total"
 	nameSourceUp         = "stream_pump_source_up"
 	nameSourceReconnects = "stream_pump_source_reconnects_total"
@@ -136,6 +159,7 @@ func (m *Metrics) registerStreamLocked(s *StreamMetrics) {
 	s.viewersDropped.init(m, s, nameViewersDropped, "Viewers let go by the pump, by reason.")
 	s.viewersRefused.init(m, s, nameViewersRefused, "Requests of viewers who were not let in, by reason.")
 	s.pushesRefused.init(m, s, namePushesRefused, "Requests of encoders that were not let in, by reason.")
+	s.viewersEnded.init(m, s, nameViewersEnded, "Viewers that are gone, by reason: by themselves, or let go by the pump.")
 	s.packetsDropped.init(m, s, namePacketsDropped, "Source packets refused, by reason.")
 }
 
