@@ -80,10 +80,18 @@ func parse(t testing.TB, text string) *config.Config {
 // newWorld runs a pump until the end of the test.
 func newWorld(t testing.TB, text string) *world {
 	t.Helper()
+	return newWorldLogging(t, text, func(to *journal, level *slog.LevelVar) *slog.Logger {
+		return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level}))
+	})
+}
+
+// newWorldLogging is newWorld with another log.
+func newWorldLogging(t testing.TB, text string, logger func(*journal, *slog.LevelVar) *slog.Logger) *world {
+	t.Helper()
 	w := &world{TB: t, log: &journal{}, signals: make(chan os.Signal, 4), ended: make(chan error, 1), file: local + text}
 	level := new(slog.LevelVar)
 	p, err := Start(parse(t, w.file), Options{
-		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: level})), Level: level,
+		Log: logger(w.log, level), Level: level,
 		Signals: w.signals, Load: w.load, Version: "test",
 	})
 	if err != nil {
