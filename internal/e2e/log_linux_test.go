@@ -11,14 +11,17 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // chatter makes a pump log until the test has what it waits for: each reload is some lines.
 func (p *PumpProc) chatter(t *testing.T, what string, holds func() bool) {
 	t.Helper()
+	client := http.Client{Timeout: 10 * time.Second}
 	eventually(t, 20*time.Second, what, func() bool {
 		for range 20 {
-			resp, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d/api/v1/reload", p.AdminPort), "", nil)
+			resp, err := client.Post(fmt.Sprintf("http://127.0.0.1:%d/api/v1/reload", p.AdminPort), "", nil)
 			if err != nil {
 				t.Fatalf("the pump does not answer: %v", err)
 			}
@@ -99,6 +102,9 @@ func TestLogReader(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = read.Close() })
+			if _, err := unix.FcntlInt(read.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
+				t.Fatal(err)
+			}
 			pump := pumpBy(t, "streams:\n  - {name: Card, type: test_card, path: card}", func(cmd *exec.Cmd) *exec.Cmd {
 				own := exec.Command("sh", append([]string{"-c", `exec "$@" 2>&3 3>&-`, "sh"}, cmd.Args...)...)
 				own.Env, own.ExtraFiles = cmd.Env, []*os.File{write}
@@ -110,7 +116,7 @@ func TestLogReader(t *testing.T) {
 			if gone {
 				_ = read.Close()
 			}
-			for range 10 { // far more than a pipe and the pump hold
+			for range 3 { // far more than the pipe holds
 				pump.chatter(t, "it logs", func() bool { return true })
 			}
 			pump.unmoved(t)
