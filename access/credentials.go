@@ -118,12 +118,9 @@ func (c *Credentials) Check(r *http.Request) error {
 	return err
 }
 
-// Slow tells whether Identify may take time: a user has a hashed password.
-func (c *Credentials) Slow() bool { return c != nil && len(c.users.hashed) > 0 }
-
 // Identify returns the user whose credentials r carries, "" for nil credentials; else
-// one of the errors above. Where it is Slow it may take as long as a hashed password
-// takes to check, and to wait for its turn, until r's context ends: not for an event loop.
+// one of the errors above. It may take as long as a hashed password takes to check, and to
+// wait for its turn, until r's context ends: not for an event loop.
 func (c *Credentials) Identify(r *http.Request) (user string, err error) {
 	if c == nil {
 		return "", nil

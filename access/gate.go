@@ -98,11 +98,8 @@ func (g *Gate) Asks() bool {
 	return g != nil && (g.opts.Credentials != nil || g.tokens != nil || g.certificates != nil || g.opts.Keys != nil)
 }
 
-// Slow tells whether Enter may take time; see [Credentials.Slow].
-func (g *Gate) Slow() bool { return g != nil && g.opts.Credentials.Slow() }
-
-// Enter lets a visitor in, or says why not. Where the gate is Slow it may wait until ctx
-// is done: not for an event loop.
+// Enter lets a visitor in, or says why not. A gate that Asks may take time, for hashes and
+// for attempts to take their turn, until ctx is done: not for an event loop.
 func (g *Gate) Enter(ctx context.Context, v Visitor) (Pass, *Denial) {
 	switch {
 	case g == nil:

@@ -131,15 +131,15 @@ func (k gatekeeper) gate(s *stream.Stream) (g *access.Gate, there bool) {
 // Slow implements [server.Gate].
 func (k gatekeeper) Slow(s *stream.Stream) bool {
 	g, _ := k.gate(s)
-	return k.hook.Asks(hook.OnPlay) || g.Slow()
+	return k.hook.Asks(hook.OnPlay) || g.Asks()
 }
 
-var errNoGate = errors.New("the stream is just coming or going, try again")
+var errNoGate = errors.New("the stream is just being changed, try again")
 
 // Enter implements [server.Gate].
 func (k gatekeeper) Enter(ctx context.Context, v *server.Visit) (access.Pass, *access.Denial) {
 	g, there := k.gate(v.Stream)
-	if !there {
+	if !there || !v.Patient && g.Asks() { // a reload has come between Slow and here
 		return access.Pass{}, &access.Denial{Reason: access.RefusedBusy, Err: errNoGate, Wait: time.Second}
 	}
 	pass, denied := g.Enter(ctx, access.Visitor{Request: v.Request, Addr: v.Remote.Addr(), Query: v.Query})
@@ -149,6 +149,9 @@ func (k gatekeeper) Enter(ctx context.Context, v *server.Visit) (access.Pass, *a
 
 // Begin implements [server.Gate].
 func (k gatekeeper) Begin(ctx context.Context, v *server.Visit, final bool) (string, *access.Denial) {
+	if !v.Patient && k.hook.Asks(hook.OnPlay) {
+		return "", &access.Denial{Reason: access.RefusedBusy, Err: errNoGate, Wait: time.Second}
+	}
 	session, denied := k.hook.Ask(ctx, hook.Event{
 		Action: hook.OnPlay, Stream: v.Stream.Path(), ID: v.Query.ID, Address: v.Remote.Addr(), UserAgent: v.Request.UserAgent(),
 		Query: v.Request.URL.RawQuery, TLS: v.Request.TLS != nil, Kind: v.Kind,

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/internal/passhash"
 	"github.com/stream-pump/stream-pump/mmsh"
+	"github.com/stream-pump/stream-pump/server"
 )
 
 // request sends one request to the public port and returns the answer; lines are headers.
@@ -404,4 +406,46 @@ func TestPullFromAProtectedPump(t *testing.T) {
 	if s := below.log.String(); strings.Contains(s, query[strings.Index(query, "sig="):]) || strings.Contains(s, "sesame") {
 		t.Error("a secret is in the log")
 	}
+}
+
+// Nothing that may take time is done for who cannot wait, even if a reload comes between
+// the question whether it would and the thing itself.
+func TestNothingIsAskedOnAnEventLoop(t *testing.T) {
+	o := newOperator(t)
+	w := newWorld(t, hooks(o.URL)+"streams: [{path: card, type: test_card, play: {users: [{name: jo, password: sesame}]}}, {path: open, type: test_card}]\n")
+	k := gatekeeper{w.Pump}
+	for path, enters := range map[string]bool{"card": false, "open": true} {
+		st := w.registry.Lookup(path)
+		v := &server.Visit{Stream: st, Request: httptest.NewRequest("GET", "/streams/"+path, nil), Remote: netip.MustParseAddrPort("192.0.2.7:1")}
+		if !k.Slow(st) {
+			t.Errorf("%s: not slow", path)
+		}
+		if _, denied := k.Enter(t.Context(), v); (denied == nil) != enters || denied != nil && denied.Reason != access.RefusedBusy {
+			t.Errorf("%s: %v", path, denied)
+		}
+		if _, denied := k.Begin(t.Context(), v, true); denied == nil || denied.Reason != access.RefusedBusy || len(o.told("on_play")) != 0 {
+			t.Errorf("%s: %v", path, denied)
+		}
+	}
+}
+
+// A herd with one hashed password, from one address, is let in, all of it, while the
+// others watch on.
+func TestHerdWithOnePassword(t *testing.T) {
+	w := newWorld(t, "event_loops: 1\nstreams: [{path: open, type: test_card}, {path: card, type: test_card, "+
+		"play: {users: [{name: bc, password_hash: "+bcryptOfSesame+"}], allow_basic: true}}]\n")
+	w.awaitLive("card")
+	w.awaitLive("open")
+	watching := w.play("open")
+	watching.packets(1)
+	var all sync.WaitGroup
+	for range 200 {
+		all.Go(func() {
+			if got := w.status("/streams/card", "Authorization: Basic YmM6c2VzYW1l"); got != 200 { // bc:sesame
+				t.Errorf("%d", got)
+			}
+		})
+	}
+	watching.packets(3)
+	all.Wait()
 }

@@ -22,7 +22,8 @@ const (
 // Gate decides who may watch. Its methods are called from any goroutine, and from event
 // loops for streams that are not Slow: then they must not block.
 type Gate interface {
-	// Slow tells whether Enter or Begin may take time for visitors of the stream.
+	// Slow tells whether Enter or Begin may take time for visitors of the stream: then they
+	// are never called on an event loop.
 	Slow(*stream.Stream) bool
 
 	// Enter decides whether a visitor may ask for the stream at all. It may wait until
@@ -45,6 +46,7 @@ type Visit struct {
 	Remote  netip.AddrPort
 	Query   access.Query
 	Kind    string
+	Patient bool        // the answer may take time; false on an event loop
 	Pass    access.Pass // what Enter returned
 }
 
@@ -52,7 +54,7 @@ type Visit struct {
 // visitor is let in.
 func (s *Server) gated(r *request, st *stream.Stream, kind string, then func(*request, *stream.Stream) answer) answer {
 	r.visit = &Visit{
-		Stream: st, Request: r.Request, Remote: r.remote, Kind: kind,
+		Stream: st, Request: r.Request, Remote: r.remote, Kind: kind, Patient: r.patient,
 		Query: access.ReadQuery(r.URL.RawQuery, s.settings.Load().IDKey),
 	}
 	if err := access.CheckID(r.visit.Query.ID); err != nil {
