@@ -63,32 +63,34 @@ func parse(tb testing.TB, d *mmsh.Decoder, packet []byte) {
 // BenchmarkFlush is one packet to 1,000 viewers that are up to date, on one loop.
 func BenchmarkFlush(b *testing.B) {
 	for _, egress := range egresses(b) {
-		b.Run(egress, func(b *testing.B) {
-			r := newRig(b, egress)
-			r.seat(b, viewers)
-			m := r.stream.Metrics()
-			calls := m.WriteCalls.Load()
-			b.ReportAllocs()
-			for b.Loop() {
-				r.flush(b)
-			}
-			b.ReportMetric(float64(m.WriteCalls.Load()-calls)/float64(b.N)/viewers, "writes/viewer")
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/viewers, "ns/viewer")
-		})
+		b.Run(egress, func(b *testing.B) { benchmarkFlush(b, newRig(b, egress)) })
+		b.Run(egress+", TLS", func(b *testing.B) { benchmarkFlush(b, newRigBehind(b, egress, true)) })
 	}
+}
+
+func benchmarkFlush(b *testing.B, r *rig) {
+	r.seat(b, viewers)
+	m := r.stream.Metrics()
+	calls := m.WriteCalls.Load()
+	b.ReportAllocs()
+	for b.Loop() {
+		r.flush(b)
+	}
+	b.ReportMetric(float64(m.WriteCalls.Load()-calls)/float64(b.N)/viewers, "writes/viewer")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/viewers, "ns/viewer")
 }
 
 // BenchmarkViewer is the Go memory of one viewer that is up to date.
 func BenchmarkViewer(b *testing.B) {
-	bytes := viewerMemory(b)
+	bytes := viewerMemory(b, false)
 	for b.Loop() { // the figure is of 1,000 viewers, however often it is asked for
 	}
 	b.ReportMetric(bytes, "B/viewer")
 	b.ReportMetric(0, "ns/op")
 }
 
-func viewerMemory(tb testing.TB) float64 {
-	r := newRig(tb, server.EgressWritev)
+func viewerMemory(tb testing.TB, secure bool) float64 {
+	r := newRigBehind(tb, server.EgressWritev, secure)
 	r.seat(tb, 10) // what is made once
 	before := heap()
 	r.seat(tb, viewers)
@@ -117,7 +119,8 @@ func TestNumbers(t *testing.T) {
 		t.Errorf("parsing a framed packet allocates %v times, want 0", n)
 	}
 	for _, egress := range egresses(t) {
-		t.Run("flush "+egress, func(t *testing.T) { testFlush(t, egress) })
+		t.Run("flush "+egress, func(t *testing.T) { testFlush(t, newRig(t, egress)) })
+		t.Run("flush "+egress+", TLS", func(t *testing.T) { testFlush(t, newRigBehind(t, egress, true)) })
 	}
 }
 
@@ -130,8 +133,7 @@ func publisher() func() {
 	return publish
 }
 
-func testFlush(t *testing.T, egress string) {
-	r := newRig(t, egress)
+func testFlush(t *testing.T, r *rig) {
 	r.seat(t, viewers)
 	for range 50 {
 		r.flush(t)
@@ -152,13 +154,17 @@ func testFlush(t *testing.T, egress string) {
 	}
 }
 
-// TestViewerMemory holds the bound on the Go memory of a viewer.
+// TestViewerMemory holds the bounds on the Go memory of a viewer.
 func TestViewerMemory(t *testing.T) {
-	const most = 4096
-	got := viewerMemory(t)
-	t.Logf("%.0f bytes a viewer, its test client's side included", got)
-	if got > most {
-		t.Errorf("a viewer costs %.0f bytes of Go memory, want at most %d", got, most)
+	for name, c := range map[string]struct {
+		secure bool
+		most   float64
+	}{"plain": {false, 4096}, "TLS": {true, 20 << 10}} {
+		got := viewerMemory(t, c.secure)
+		t.Logf("%s: %.0f bytes a viewer, its test client's side included", name, got)
+		if got > c.most {
+			t.Errorf("%s: a viewer costs %.0f bytes of Go memory, want at most %.0f", name, got, c.most)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"net"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stream-pump/stream-pump/asf"
+	"github.com/stream-pump/stream-pump/internal/certtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/ringbuf"
 	"github.com/stream-pump/stream-pump/server"
@@ -33,7 +35,10 @@ type rig struct {
 	closed    bool
 }
 
-func newRig(tb testing.TB, egress string) *rig {
+func newRig(tb testing.TB, egress string) *rig { tb.Helper(); return newRigBehind(tb, egress, false) }
+
+// newRigBehind is newRig, whose viewers may all be behind TLS.
+func newRigBehind(tb testing.TB, egress string, secure bool) *rig {
 	tb.Helper()
 	r := &rig{pool: ringbuf.NewPool(0)}
 	r.stream = stream.New(stream.Options{Path: "bench", Pool: r.pool, EndFrame: mmsh.AppendEnd(nil, mmsh.ReasonEnd)})
@@ -52,9 +57,15 @@ func newRig(tb testing.TB, egress string) *rig {
 		tb.Fatal(err)
 	}
 	r.address = ln.Addr().String()
-	go func() { _ = r.server.Serve(ln) }()
-	r.goLive(tb)
 	r.audience = newAudience(tb)
+	if secure {
+		cert := certtest.NewAuthority(tb, "bench").Issue(tb, certtest.Spec{})
+		r.audience.tls = &tls.Config{InsecureSkipVerify: true}
+		go func() { _ = r.server.ServeTLS(ln, &tls.Config{Certificates: []tls.Certificate{cert}}) }()
+	} else {
+		go func() { _ = r.server.Serve(ln) }()
+	}
+	r.goLive(tb)
 	tb.Cleanup(func() { r.close(tb) })
 	return r
 }
@@ -148,6 +159,7 @@ type audience struct {
 	stop  atomic.Bool
 	done  chan struct{}
 	bytes atomic.Uint64
+	tls   *tls.Config // nil: the viewers are not behind TLS
 }
 
 func newAudience(tb testing.TB) *audience {
@@ -174,7 +186,11 @@ func (a *audience) dial(tb testing.TB, address string) net.Conn {
 		tb.Fatal(err)
 	}
 	request := mmsh.AppendPlayRequest(nil, mmsh.ClientParams{Path: "/streams/bench", Host: address, Streams: []uint8{1}})
-	if _, err := c.Write(request); err != nil {
+	asker := c
+	if a.tls != nil { // what comes is discarded as it is, so that only the server has the cost of TLS
+		asker = tls.Client(c, a.tls)
+	}
+	if _, err := asker.Write(request); err != nil {
 		tb.Fatal(err)
 	}
 	rc, err := c.(*net.TCPConn).SyscallConn()

@@ -54,6 +54,7 @@ func read(f Files) (*material, error) {
 	}
 	m := &material{leaf: cert.Leaf, files: f, config: &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, Certificates: []tls.Certificate{cert},
+		DynamicRecordSizingDisabled: true, // small records at first gain a browser some ms, and cost here for minutes
 	}}
 	if err := m.askClients(f, text[2]); err != nil {
 		return nil, err

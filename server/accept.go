@@ -57,16 +57,18 @@ func (s *Server) ServeTLS(ln net.Listener, cfg *tls.Config) error {
 func (s *Server) serveTLS(ctx context.Context, c net.Conn, remote netip.AddrPort, place *access.Connection, cfg *tls.Config) {
 	hctx, cancel := context.WithTimeout(ctx, s.settings.Load().HeadTimeout)
 	defer cancel()
-	c, remote, ok := s.greet(hctx, c, remote, place)
+	under, remote, ok := s.greet(hctx, c, remote, place)
 	if !ok {
 		return
 	}
-	tc := tls.Server(c, cfg)
+	tc := tls.Server(&wire{Conn: under}, cfg)
 	if err := tc.HandshakeContext(hctx); err != nil {
 		s.log.Debug("TLS handshake", "address", remote.String(), "error", err)
 		return
 	}
-	s.newDoor(ctx, tc, remote, true).serve()
+	d := s.newDoor(ctx, tc, remote, true)
+	d.owned, d.place = c, place
+	d.serve()
 }
 
 func (s *Server) accept(ln net.Listener, take taker) error {

@@ -19,6 +19,7 @@ type phase uint8
 
 const (
 	readingHead phase = iota // a request's head is awaited
+	boarding                 // behind TLS, about to be a viewer: what comes waits
 	readingBody              // a request's body is passed over before the answer
 	deciding                 // a goroutine looks whether the request may be answered
 	watching                 // a viewer: what it sends is passed over
@@ -50,6 +51,7 @@ type conn struct {
 	answer   answer // given once the body is passed over
 	viewer   *viewer
 	cancel   context.CancelFunc // of a decision, else nil
+	veil     *veil              // TLS, nil without
 }
 
 // OnOpen implements gnet.EventHandler: the connection has reached its loop.
@@ -63,7 +65,11 @@ func (s *Server) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 		return nil, gnet.Close
 	}
 	c.gc, c.loop = gc, s.loopOf(gc.EventLoop())
-	c.await(readingHead, s.settings.Load().HeadTimeout)
+	first := readingHead
+	if c.veil != nil {
+		first = boarding
+	}
+	c.await(first, s.settings.Load().HeadTimeout)
 	return nil, gnet.None
 }
 
@@ -129,8 +135,14 @@ func (s *Server) heard(gc gnet.Conn) (act gnet.Action) {
 				return gnet.Close // it does not wait for the answer
 			}
 			return gnet.None
+		case boarding:
+			return gnet.None
 		default:
-			_, _ = gc.Discard(-1)
+			if c.veil != nil {
+				c.listen()
+			} else {
+				_, _ = gc.Discard(-1)
+			}
 			return c.action()
 		}
 		if c.phase == gone {
@@ -172,6 +184,9 @@ func (c *conn) rest(p phase) {
 // send writes an answer that fits the socket in all but odd cases; what does not is
 // buffered by gnet, bounded by the answer's size.
 func (c *conn) send(b []byte) bool {
+	if c.veil != nil {
+		return c.sendVeiled(b)
+	}
 	_, err := c.gc.Write(b)
 	return err == nil && c.phase != gone
 }
@@ -207,6 +222,9 @@ func (c *conn) hangUp(limit time.Duration) {
 // finish lets a viewer go that has everything: FIN behind its last byte.
 func (c *conn) finish(why Reason) {
 	c.unseat(why)
+	if c.veil != nil {
+		c.veil.goodbye(c.gc.Fd())
+	}
 	c.hangUp(lingerTime)
 }
 

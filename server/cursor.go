@@ -18,6 +18,7 @@ type cursor struct {
 	old     bool          // the viewer is of the second class: Change begins at AltStart
 	relay   bool          // the viewer is a pump: it may be behind as far as the ring goes
 	fixed   bool          // the viewer cannot follow a Change: it ends there
+	held    bool          // bytes from before seq are owed that the cursor does not know: those sealed for it
 	skipped uint64        // packets jumped over
 }
 
@@ -36,12 +37,12 @@ type window struct {
 // fresh tells that nothing but packet seq on is owed: the viewer can share its
 // loop's common window.
 func (c *cursor) fresh() bool {
-	return c.partial == nil && c.pre[0] == nil
+	return c.partial == nil && c.pre[0] == nil && !c.held
 }
 
 // midPacket tells that the viewer must get the rest of something before it may jump.
 func (c *cursor) midPacket() bool {
-	return c.partial != nil || c.pre[0] != nil
+	return c.partial != nil || c.pre[0] != nil || c.held
 }
 
 // gather fills w with what the cursor's viewer is owed, at most limit bytes of packets

@@ -5,9 +5,9 @@
 // A plain connection is accepted by an ordinary listener and enrolled on a gnet event
 // loop, which reads, parses requests and notices the end. A viewer on a loop is written
 // to with one raw writev a flush, straight from the ring's slabs, never through gnet's
-// buffers. Connections behind TLS, pushes and viewers of plain ASF live on a goroutine
-// each: TLS from the first byte, the others handed over by the loop with the bytes read
-// so far. Both doors route requests with the same code.
+// buffers. Pushes and viewers of plain ASF live on a goroutine each, handed over by the loop
+// with the bytes read so far. A connection behind TLS begins on a goroutine, and goes to an
+// event loop when it turns out to be an MMSH viewer. Both doors route requests with the same code.
 //
 // # Who owns what
 //

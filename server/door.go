@@ -11,15 +11,18 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
-// door serves a connection on a goroutine: one behind TLS from its first byte, or one
-// that an event loop has handed over. Requests are routed as on the loops.
+// door serves a connection on a goroutine: one behind TLS from its first byte until it is
+// a viewer, or one that an event loop has handed over. Requests are routed as on the loops.
 type door struct {
 	srv    *Server
 	conn   net.Conn
-	br     *bufio.Reader // as large as a head may be, so that a head can be peeked at whole; nil while nobody needs it
+	owned  net.Conn           // what the server closes at the end, under conn; nil unless behind TLS
+	place  *access.Connection // its place, likewise
+	br     *bufio.Reader      // as large as a head may be, so that a head can be peeked at whole; nil while nobody needs it
 	remote netip.AddrPort
 	tls    bool
 	ctx    context.Context // ends when the server is closed
@@ -125,7 +128,9 @@ func (d *door) give(a answer) bool {
 	case a.watch != nil:
 		_ = d.conn.SetReadDeadline(time.Time{})
 		d.br = nil // for as long as somebody watches
-		d.srv.host(d.ctx, d.conn, a)
+		if !d.board(a) {
+			d.srv.host(d.ctx, d.conn, a)
+		}
 		return false
 	}
 	_ = d.conn.SetWriteDeadline(time.Now().Add(d.srv.settings.Load().StallTimeout))

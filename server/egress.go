@@ -28,6 +28,9 @@ func vector(v *syscall.Iovec, b []byte) {
 	v.SetLen(len(b))
 }
 
+// iovBytes returns what an iovec points at.
+func iovBytes(v *syscall.Iovec) []byte { return unsafe.Slice(v.Base, v.Len) }
+
 // batch writes the common window of a flush to many viewers: one by one, or through the
 // loop's io_uring as many at a time as it holds. It belongs to its loop.
 type batch struct {
@@ -38,15 +41,22 @@ type batch struct {
 	group *group
 	w     *window
 	now   int64
+
+	flat []byte          // the window in one piece, once somebody behind TLS needs it
+	iovs []syscall.Iovec // of the entries that are sealed, by their place in the batch
 }
 
 // begin prepares for the viewers of a group, which all get w.
 func (b *batch) begin(g *group, w *window, now int64) {
-	b.group, b.w, b.now = g, w, now
+	b.group, b.w, b.now, b.flat = g, w, now, nil
 }
 
 // write gives a viewer the window, now or with the batch.
 func (b *batch) write(v *viewer) {
+	if v.veil != nil {
+		b.writeVeiled(v)
+		return
+	}
 	if b.ring == nil {
 		n, errno := writev(v.fd, b.w.iov[:b.w.iovs])
 		b.group.calls++
@@ -55,7 +65,7 @@ func (b *batch) write(v *viewer) {
 	}
 	b.ring.put(len(b.pending), v.fd, b.w.iov[:b.w.iovs])
 	b.pending = append(b.pending, v)
-	if len(b.pending) == int(b.ring.entries) {
+	if len(b.pending) == b.most() {
 		b.flush()
 	}
 }
@@ -71,25 +81,34 @@ func (b *batch) flush() {
 	if err != nil {
 		b.group.loop.srv.log.Error("io_uring fails, going on with writev", "error", err)
 		b.close()
-		for _, v := range b.pending {
-			if v != nil {
+		for i, v := range b.pending {
+			switch {
+			case v == nil:
+			case v.veil != nil:
+				b.writeSealed(v, b.iovs[i:i+1])
+			default:
 				b.write(v)
 			}
 		}
 	}
 	clear(b.pending)
 	b.pending = b.pending[:0]
+	b.group.loop.seal.batch = b.group.loop.seal.batch[:0]
 }
 
 // done takes one completion.
 func (b *batch) done(i int, res int32) {
 	v := b.pending[i]
 	b.pending[i] = nil
+	n, errno := int(res), syscall.Errno(0)
 	if res < 0 {
-		b.group.shared(v, b.w, 0, syscall.Errno(-res), b.now)
+		n, errno = 0, syscall.Errno(-res)
+	}
+	if v.veil != nil {
+		b.group.sharedSealed(v, iovBytes(&b.iovs[i]), n, errno, b.now)
 		return
 	}
-	b.group.shared(v, b.w, int(res), 0, b.now)
+	b.group.shared(v, b.w, n, errno, b.now)
 }
 
 func (b *batch) close() {

@@ -23,6 +23,7 @@ type group struct {
 	// Of this pass, added to the stream's and the loop's figures at its end: bytes and
 	// writes to viewers, and the system calls that made them.
 	bytes, writes, calls uint64
+	copied               uint64 // bytes of packets that were sealed, and so copied
 
 	retryAt int64 // ns; when a viewer that is behind wants another turn, 0 for none
 	listed  bool  // in loop.owing
@@ -50,11 +51,12 @@ func (g *group) Wake() {
 //
 // Stage 1 takes the packets published since the last pass once, retained, and builds
 // the vectors once. Stage 2 gives every viewer that is up to date these vectors, with
-// one writev each or in batches of io_uring. Stage 3 gives each of the others a turn of
-// its own, up to the same packet, so that it shares the vectors of the next pass: one
-// that got what was published meanwhile would be ahead of them for ever. Stage 4 drops the references; who has finished is closed by the loop behind
-// the pass. Nothing is copied, nothing is allocated, and no lock is taken. Runs on the
-// group's loop.
+// one writev each or in batches of io_uring; for those behind TLS they are sealed first.
+// Stage 3 gives each of the others a turn of its own, up to the same packet, so that it
+// shares the vectors of the next pass: one that got what was published meanwhile would be
+// ahead of them for ever. Stage 4 drops the references; who has finished is closed by the
+// loop behind the pass. Nothing is copied but what is sealed, nothing is allocated, and no
+// lock is taken. Runs on the group's loop.
 func (g *group) flush(now int64) {
 	l := g.loop
 	w := &l.common
@@ -66,7 +68,7 @@ func (g *group) flush(now int64) {
 	l.batch.begin(g, w, now)
 	for _, v := range g.viewers {
 		switch {
-		case plain > 0 && v.seq == g.seq && v.fresh() && !v.joining:
+		case plain > 0 && v.seq == g.seq && v.fresh() && !v.joining && v.shares(w):
 			l.batch.write(v)
 		case v.seq == g.seq+uint64(plain) && v.fresh() && !w.end: // up to date, nothing new
 		default:
@@ -147,7 +149,10 @@ func (g *group) report() {
 	m.BytesOut.Add(g.bytes)
 	m.WriteCalls.Add(g.writes)
 	g.loop.calls.Add(int64(g.calls))
-	g.bytes, g.writes, g.calls = 0, 0, 0
+	if g.copied > 0 {
+		g.loop.srv.copied.Add(g.copied)
+	}
+	g.bytes, g.writes, g.calls, g.copied = 0, 0, 0, 0
 }
 
 // add seats a viewer.

@@ -16,8 +16,8 @@ import (
 	"github.com/stream-pump/stream-pump/stream"
 )
 
-// guest is a viewer on a goroutine of its own: one behind TLS, or one of plain ASF. It
-// follows the same ring with the same cursor; its bytes are copied once, into the
+// guest is a viewer on a goroutine of its own: one of plain ASF, or one behind TLS that no
+// event loop can take. It follows the same ring with the same cursor; its bytes are copied once, into the
 // buffer that is encrypted or padded.
 type guest struct {
 	cursor

@@ -23,6 +23,7 @@ type loop struct {
 	common  window             // packets that are new to everybody
 	own     window             // packets of one viewer's turn
 	batch   batch              // writes of the common window
+	seal    sealing            // memory for viewers behind TLS
 
 	dirty atomic.Pointer[group] // groups with new packets, a stack pushed by publishers
 	pulse *pulse

@@ -127,15 +127,23 @@ func (s *Server) spawn(c net.Conn, place *access.Connection, serve func(context.
 	s.background(func() {
 		defer func() {
 			_ = c.Close()
-			place.Release()
-			s.mu.Lock()
-			delete(s.hosted, c)
-			s.mu.Unlock()
+			if s.moved(c) {
+				place.Release()
+			}
 		}()
 		defer s.containHosted()
 		serve(s.ctx)
 	})
 	return true
+}
+
+// moved notes that a connection is no longer on its goroutine, and tells whether it was.
+func (s *Server) moved(c net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, was := s.hosted[c]
+	delete(s.hosted, c)
+	return was
 }
 
 // loopOf returns what is kept for an event loop.

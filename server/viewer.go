@@ -28,6 +28,7 @@ type viewer struct {
 	conn    gnet.Conn
 	group   *group
 	seat    *seat
+	veil    *veil // its TLS, nil without
 }
 
 // Bounds of one viewer's turn in a pass. A viewer that joins or catches up gets up to
@@ -61,6 +62,9 @@ func (v *viewer) turn(l *loop, now int64) outcome {
 	}
 	if v.joining && !l.srv.burst.open(now) {
 		return behind
+	}
+	if v.veil != nil {
+		return v.turnVeiled(l, now)
 	}
 	for range turnWrites {
 		v.catchUp(g.stream, set)

@@ -60,7 +60,9 @@ func TestEveryPacketWholeThroughShortWrites(t *testing.T) {
 		e.send(1)
 		var tapes []*tape
 		for _, receive := range []int{2048, 4096, 16384, 0} {
-			tapes = append(tapes, w.dialBuffer(receive).tape(play(oldAgent)))
+			for _, dial := range ways {
+				tapes = append(tapes, dial(w, receive).tape(play(oldAgent)))
+			}
 		}
 		for range 20 {
 			e.size = 40 + int(e.next*37%1200)
@@ -78,18 +80,24 @@ func TestEveryPacketWholeThroughShortWrites(t *testing.T) {
 
 func TestSkipToTheNewestKeyFrame(t *testing.T) {
 	eachEgress(t, func(t *testing.T, egress string) {
-		for name, p := range map[string]plan{
-			"too far behind":  {ring: roomy, settings: Settings{LagMax: time.Millisecond}},
-			"out of the ring": {ring: ringbuf.Limits{Slots: 32}},
+		for name, how := range map[string]struct {
+			plan
+			way string
+		}{
+			"too far behind":       {plan{ring: roomy, settings: Settings{LagMax: time.Millisecond}}, "plain"},
+			"out of the ring":      {plan{ring: ringbuf.Limits{Slots: 32}}, "plain"},
+			"too far behind, TLS":  {plan{ring: roomy, settings: Settings{LagMax: time.Millisecond}}, "TLS"},
+			"out of the ring, TLS": {plan{ring: ringbuf.Limits{Slots: 32}}, "TLS"},
 		} {
 			t.Run(name, func(t *testing.T) {
+				p := how.plan
 				p.egress = egress
 				w := newWorld(t, p)
 				e := w.onAir()
 				e.send(1)
 				other := w.watchTape(e, play(newAgent))
 				other.awaitPacket(t, 0)
-				c := w.dialBuffer(4096)
+				c := ways[how.way](w, 4096)
 				if r := c.ask(play(oldAgent)); r.status != 200 {
 					t.Fatal(r.status)
 				}
@@ -111,7 +119,7 @@ func TestSkipToTheNewestKeyFrame(t *testing.T) {
 						t.Errorf("went on with packet %d, no key frame", s.number)
 					}
 				}
-				if o := other.now(); name == "too far behind" && o.missing != 0 {
+				if o := other.now(); p.ring == roomy && o.missing != 0 {
 					t.Errorf("the other viewer misses %d packets", o.missing)
 				}
 				c.close()
@@ -126,23 +134,27 @@ func TestSkipToTheNewestKeyFrame(t *testing.T) {
 
 func TestStalledViewerIsDropped(t *testing.T) {
 	eachEgress(t, func(t *testing.T, egress string) {
-		w := newWorld(t, plan{ring: roomy, egress: egress, settings: Settings{StallTimeout: 300 * time.Millisecond}})
-		e := w.onAir()
-		e.send(1)
-		other := w.watchTape(e, play(oldAgent))
-		c := w.dialBuffer(4096)
-		c.ask(play(newAgent))
-		e.send(enough)
-		eventually(t, "the viewer is dropped", func() bool { return len(w.closed(ReasonStalled)) == 1 })
-		if got := w.closed(ReasonStalled)[0]; got.UserAgent != newAgent || got.Kind != "mmsh" || got.Stream != "x" || got.Left.IsZero() {
-			t.Errorf("%+v", got)
-		}
-		e.send(10)
-		if other.awaitPacket(t, e.next-1); other.now().missing != 0 {
-			t.Errorf("the other viewer misses %d packets", other.now().missing)
-		}
-		if n := w.stream.Viewers(); n != 1 {
-			t.Errorf("%d viewers", n)
+		for way, dial := range ways {
+			t.Run(way, func(t *testing.T) {
+				w := newWorld(t, plan{ring: roomy, egress: egress, settings: Settings{StallTimeout: 300 * time.Millisecond}})
+				e := w.onAir()
+				e.send(1)
+				other := w.watchTape(e, play(oldAgent))
+				c := dial(w, 4096)
+				c.ask(play(newAgent))
+				e.send(enough)
+				eventually(t, "the viewer is dropped", func() bool { return len(w.closed(ReasonStalled)) == 1 })
+				if got := w.closed(ReasonStalled)[0]; got.UserAgent != newAgent || got.Kind != "mmsh" || got.Stream != "x" || got.Left.IsZero() {
+					t.Errorf("%+v", got)
+				}
+				e.send(10)
+				if other.awaitPacket(t, e.next-1); other.now().missing != 0 {
+					t.Errorf("the other viewer misses %d packets", other.now().missing)
+				}
+				if n := w.stream.Viewers(); n != 1 {
+					t.Errorf("%d viewers", n)
+				}
+			})
 		}
 	})
 }

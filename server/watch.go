@@ -20,7 +20,7 @@ func (c *conn) watch(a answer) {
 	g := c.loop.groupOf(t.stream)
 	v := &viewer{
 		cursor: cursor{seq: seq, epoch: h.Epoch, old: t.old, relay: t.relay, fixed: t.fixed, pre: [2][]byte{a.head, h.Frame}},
-		fd:     c.gc.Fd(), joining: true, asked: t.asked, conn: c.gc, group: g, seat: t,
+		fd:     c.gc.Fd(), joining: true, asked: t.asked, conn: c.gc, group: g, seat: t, veil: c.veil,
 	}
 	_ = c.gc.SetWriteBuffer(sendBuffer(t.stream))
 	c.viewer = v
