@@ -28,18 +28,18 @@ UNIT = $$(go list ./... | grep -v '/internal/e2e')
 DEBUG_TAG  := ringbufdebug
 DEBUG_PKGS := ./ringbuf/... ./stream/...
 
-.PHONY: help build run test race stress fuzz bench bench-short bench-micro bench-peers benchcmp lint check e2e test-link soak sec testcard clean
+.PHONY: help build run test race stress fuzz bench bench-short bench-micro bench-peers benchcmp lint check e2e test-link soak sec package testcard clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
-build: ## all programs into bin/
+build: ## all programs into bin/, each one file that needs no library
 	@mkdir -p bin
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 run: ## build, then serve the live test card on port 8086
 	@mkdir -p bin
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/stream-pump
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/stream-pump
 	exec bin/stream-pump demo
 
 test: ## every test with the race detector, real players included (installs them when root)
@@ -99,6 +99,9 @@ soak: ## a day of churn in SOAK, after which the pump has to be what it was
 
 sec: ## known vulnerabilities and gosec (gets both tools and the list of vulnerabilities from the module proxy)
 	scripts/sec
+
+package: ## .deb and .rpm into dist/
+	packaging/build dist '$(VERSION)' '$(COMMIT)'
 
 testcard: ## make the embedded test card anew
 	scripts/make-testcard

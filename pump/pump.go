@@ -25,10 +25,16 @@ import (
 	"github.com/stream-pump/stream-pump/telemetry"
 )
 
+// longestFold is how far apart the lines about something that goes on for days come: a
+// source that is away, an encoder that comes and goes.
+const longestFold = 10 * time.Minute
+
 // Pump is one running pump. All exported methods may be called from any goroutine.
 type Pump struct {
 	opts     Options
 	log      *slog.Logger
+	events   *slog.Logger       // of what somebody outside can cause: folds what repeats
+	folded   *telemetry.Repeats // of events
 	pool     *ringbuf.Pool
 	registry *stream.Registry
 	metrics  *telemetry.Metrics
@@ -86,6 +92,7 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 	}
 	p.openAccess(cfg)
 	p.limits.SetUplink(uplinkOf(cfg))
+	p.events, p.folded = telemetry.Folding(p.log, telemetry.RepeatsOptions{Every: time.Second, Longest: longestFold})
 	p.publish()
 	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))
 	p.proxies.Store(access.NewProxies(cfg.TrustedProxies...))
@@ -158,10 +165,10 @@ func (p *Pump) listen(cfg *config.Config) (d doors, err error) {
 func (p *Pump) serve(cfg *config.Config, d doors) error {
 	p.push = ingest.NewPush(ingest.PushOptions{
 		Lookup: p.lookupTarget, Client: p.clientBehind, IdleTimeout: cfg.Push.IdleTimeout.D(), SessionTimeout: cfg.Push.SessionTimeout.D(),
-		HeadTimeout: cfg.Request.HeadTimeout.D(), Hook: pushHook{p}, Log: p.log,
+		HeadTimeout: cfg.Request.HeadTimeout.D(), Hook: pushHook{p}, Log: p.events,
 	})
 	srv, err := server.New(server.Options{
-		Streams: p.registry, Limits: p.limits, Push: p.push, Gate: gatekeeper{p}, Metrics: p.metrics, Log: p.log,
+		Streams: p.registry, Limits: p.limits, Push: p.push, Gate: gatekeeper{p}, Metrics: p.metrics, Log: p.events,
 		Loops: cfg.EventLoops, Egress: cfg.Egress, PadPacket: asf.Pad, Settings: settingsOf(cfg),
 	})
 	if err != nil {
@@ -308,5 +315,6 @@ func (p *Pump) Stop(ctx context.Context) error {
 	p.sockets.closeAll()
 	p.unwatch()
 	p.serving.Wait()
+	p.folded.Close()
 	return err
 }

@@ -27,7 +27,7 @@ func (p *Pump) sourcesOf(c config.Stream, whole *config.Config) (list []ingest.S
 		case config.TypePull:
 			pull, err := ingest.NewPull(ingest.PullOptions{
 				URL: sourceURL(o), User: o.User, Password: o.Password, Proxy: proxyOf(c, whole),
-				Timeout: whole.Pull.Timeout.D(), Log: p.log,
+				Timeout: whole.Pull.Timeout.D(), Log: p.events,
 			})
 			if err != nil {
 				return nil, false, fmt.Errorf("stream %s: %w", c.Path, err)

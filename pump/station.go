@@ -30,7 +30,7 @@ type station struct {
 
 // newStation makes the stream and starts its sources.
 func (p *Pump) newStation(c config.Stream, whole *config.Config) (*station, error) {
-	log := p.log.With(slog.String("stream", c.Path))
+	log := p.events.With(slog.String("stream", c.Path))
 	st := &station{cfg: c, timeline: ingest.NewTimeline(), guards: newGuards(), stop: func() {}}
 	st.stream = stream.New(stream.Options{
 		Path: c.Path, Name: c.Name, Type: c.Type,
@@ -105,7 +105,7 @@ func (p *Pump) feed(st *station, whole *config.Config, sources []ingest.Source, 
 	sup := ingest.NewSupervisor(ingest.SupervisorOptions{
 		Stream: st.stream, Timeline: st.timeline, Sources: sources, PushFirst: pushFirst,
 		ReturnAfter: returnAfter, BackoffMin: whole.Pull.Backoff.Min.D(), BackoffMax: whole.Pull.Backoff.Max.D(),
-		Log: p.log,
+		Log: p.events,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup

@@ -10,6 +10,7 @@ import (
 // RepeatsOptions tune [NewRepeats]; zero fields take the defaults.
 type RepeatsOptions struct {
 	Every   time.Duration    // least time between two lines of one key; default 1 s
+	Longest time.Duration    // for a key that goes on, it doubles with each line up to this; default: it stays as it is
 	MaxKeys int              // keys remembered at once; default 1024
 	Now     func() time.Time // default time.Now
 }
@@ -20,6 +21,7 @@ const otherKey = "(other)"
 // Repeats logs events that may come thousands of times a second. Of each key the
 // first event is logged at once; those that follow within the interval are
 // counted and logged as one line with count, first and last time when it ends.
+// Where an error goes on for days, Longest keeps it from filling the log.
 // All methods may be called from any goroutine.
 type Repeats struct {
 	log  *slog.Logger
@@ -38,6 +40,7 @@ type repeated struct {
 	count       uint64 // events since the last line
 	first, last time.Time
 	logged      time.Time // when the last line was written
+	every       time.Duration
 }
 
 // NewRepeats returns a Repeats that writes to log.
@@ -51,6 +54,7 @@ func NewRepeats(log *slog.Logger, opts RepeatsOptions) *Repeats {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	opts.Longest = max(opts.Longest, opts.Every)
 	return &Repeats{log: log, opts: opts, keys: map[string]*repeated{}}
 }
 
@@ -72,7 +76,7 @@ func (r *Repeats) Log(level slog.Level, key, msg string, attrs ...slog.Attr) {
 		key, e = otherKey, r.keys[otherKey]
 	}
 	if e == nil {
-		e = new(repeated)
+		e = &repeated{every: r.opts.Every}
 		r.keys[key] = e
 		r.startTimer()
 	}
@@ -81,7 +85,7 @@ func (r *Repeats) Log(level slog.Level, key, msg string, attrs ...slog.Attr) {
 	}
 	e.count++
 	e.last, e.level, e.msg, e.attrs = now, level, msg, attrs
-	if now.Sub(e.logged) >= r.opts.Every {
+	if now.Sub(e.logged) >= e.every {
 		r.write(e, now)
 	}
 }
@@ -92,7 +96,7 @@ func (r *Repeats) startTimer() {
 	}
 }
 
-// sweep writes what is due, forgets keys that have been silent for an interval
+// sweep writes what is due, forgets keys that have been silent for the longest interval
 // and stops the timer when none is left.
 func (r *Repeats) sweep() {
 	now := r.opts.Now()
@@ -103,14 +107,12 @@ func (r *Repeats) sweep() {
 		return
 	}
 	for key, e := range r.keys {
-		if now.Sub(e.logged) < r.opts.Every {
-			continue
-		}
-		if e.count == 0 {
+		switch silent := now.Sub(e.logged); {
+		case e.count > 0 && silent >= e.every:
+			r.write(e, now)
+		case e.count == 0 && silent >= r.opts.Longest:
 			delete(r.keys, key)
-			continue
 		}
-		r.write(e, now)
 	}
 	if len(r.keys) > 0 {
 		r.startTimer()
@@ -125,6 +127,9 @@ func (r *Repeats) write(e *repeated, now time.Time) {
 			slog.Uint64("count", e.count), slog.Time("first", e.first), slog.Time("last", e.last))
 	}
 	r.log.LogAttrs(context.Background(), e.level, e.msg, attrs...)
+	if !e.logged.IsZero() {
+		e.every = min(2*e.every, r.opts.Longest)
+	}
 	e.count, e.logged, e.attrs = 0, now, nil
 }
 
