@@ -34,7 +34,7 @@ func iovBytes(v *syscall.Iovec) []byte { return unsafe.Slice(v.Base, v.Len) }
 // batch writes the common window of a flush to many viewers: one by one, or through the
 // loop's io_uring as many at a time as it holds. It belongs to its loop.
 type batch struct {
-	ring    *uring // nil: one writev a viewer
+	ring    *senders // nil: one writev a viewer
 	pending []*viewer
 	reap    func(i int, res int32) // done, bound once
 
@@ -77,7 +77,7 @@ func (b *batch) flush() {
 		return
 	}
 	b.group.calls++
-	err := b.ring.submit(len(b.pending), b.reap)
+	err := b.ring.submit(b.reap)
 	if err != nil {
 		b.group.loop.srv.log.Error("io_uring fails, going on with writev", "error", err)
 		b.close()
@@ -124,7 +124,7 @@ func (s *Server) chooseEgress() error {
 		return nil
 	}
 	for _, l := range s.loops {
-		r, err := newURing()
+		r, err := newSenders()
 		if err != nil && s.opts.Egress == EgressURing {
 			return fmt.Errorf("egress %s: %w", EgressURing, err)
 		}

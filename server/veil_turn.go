@@ -156,7 +156,7 @@ func (b *batch) most() int {
 	if b.ring == nil {
 		return 1
 	}
-	return int(b.ring.entries)
+	return b.ring.size()
 }
 
 // writeSealed writes what was sealed for one viewer.

@@ -12,7 +12,7 @@ import (
 func eachEgress(t *testing.T, f func(t *testing.T, egress string)) {
 	t.Run(EgressWritev, func(t *testing.T) { f(t, EgressWritev) })
 	t.Run(EgressURing, func(t *testing.T) {
-		u, err := newURing()
+		u, err := newSenders()
 		if err != nil {
 			t.Skipf("no io_uring here: %v", err)
 		}
