@@ -136,6 +136,9 @@ func (c *client) open(at int64, from step) {
 // reluctant says whether the viewer does not read what comes, or slowly.
 func (c *client) reluctant() bool { return c.cohort != steady && c.joined && !c.thawed }
 
+// streamsOn says whether all that the viewer does is take what comes.
+func (c *client) streamsOn() bool { return c.state == streaming && c.joined && c.cohort == steady }
+
 // start is open for a viewer that comes for the first time or again.
 func (c *client) start(at int64) {
 	c.at, c.redirects, c.moved, c.leaving, c.hasSession = c.home, 0, false, false, false

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"maps"
+	"runtime"
 	"slices"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -34,6 +35,7 @@ func (r *run) setup() Setup {
 
 func (r *run) sumPhases(rep *Report) {
 	var viewerSeconds float64
+	var machine machineTime
 	for i := range r.phases {
 		p := &r.phases[i]
 		rep.Phases = append(rep.Phases, p.report())
@@ -46,12 +48,18 @@ func (r *run) sumPhases(rep *Report) {
 		rep.Tester.LagP99 = max(rep.Tester.LagP99, p.efforts.lagP99)
 		rep.Tester.LagMax = max(rep.Tester.LagMax, p.efforts.lagMax)
 		viewerSeconds += p.viewerSeconds()
+		machine.add(p.from.machine, p.to.machine)
 	}
 	rep.Mbit = ratio(float64(rep.Bytes)*8/1e6, rep.DurationS)
 	rep.Server.PID, rep.Server.Peak, rep.Server.BaseRSS = max(r.server.id, 0), r.server.peak, r.server.base
 	rep.Server.PerViewer = ratio(rep.Server.CPU*1e6, viewerSeconds)
 	rep.Tester.PerViewer = ratio(rep.Tester.CPU*1e6, viewerSeconds)
-	rep.Tester.Loops = r.o.Loops
+	rep.Tester.OfServer = ratio(rep.Tester.CPU, rep.Server.CPU)
+	rep.Tester.Loops, rep.Tester.Reader = r.o.Loops, r.reader
+	rep.Machine = Machine{Processors: runtime.NumCPU(), Busy: ratio(float64(machine.busy), float64(machine.all))}
+	if r.noIntake != nil {
+		rep.Notes = append(rep.Notes, "no io_uring here, viewers were read through epoll: "+r.noIntake.Error())
+	}
 }
 
 func (r *run) sumCrews(rep *Report) {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stream-pump/stream-pump/internal/uring"
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
@@ -294,6 +295,29 @@ func (s *fakeServer) push(t *testing.T, o PushOptions) {
 // quick are options for a run that is over in about a second.
 func quick(urls ...string) Options {
 	return Options{Clients: 10, URLs: urls, Duration: 600 * time.Millisecond, JoinTimeout: 5 * time.Second, MaxJoin: 5 * time.Second}
+}
+
+// withEachReader runs a test with both ways to read.
+func withEachReader(t *testing.T, f func(t *testing.T, reader string)) {
+	for _, reader := range []string{ReaderURing, ReaderEpoll} {
+		t.Run(reader, func(t *testing.T) {
+			t.Parallel()
+			if reader == ReaderURing {
+				needURing(t)
+			}
+			f(t, reader)
+		})
+	}
+}
+
+// needURing skips a test where the kernel has no io_uring, or not enough of it.
+func needURing(t *testing.T) {
+	t.Helper()
+	ring, err := uring.New(8, uring.SubmitAll|uring.OneThread)
+	if err != nil {
+		t.Skipf("no io_uring here: %v", err)
+	}
+	ring.Close()
 }
 
 func mustRun(t *testing.T, o Options) *Report {

@@ -84,6 +84,7 @@ func parseRun(args []string, help io.Writer) (settings, error) {
 	fs.BoolVar(&o.Insecure, "insecure", false, "take any TLS certificate")
 	fs.IntVar(&o.Sources, "sources", 0, "source addresses 127.0.0.x towards loopback (0: as many as ports demand)")
 	fs.IntVar(&o.Loops, "loops", 0, "event loops (0: by viewers and processors)")
+	fs.StringVar(&o.Reader, "reader", ReaderAuto, "how viewers are read: auto, io_uring or epoll")
 	fs.StringVar(&o.Pump, "pump", "", "stream-pump `binary` for a run without -url")
 	if err := parseFlags(fs, args, runUsage, help); err != nil {
 		return s, err

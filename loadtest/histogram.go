@@ -15,8 +15,11 @@ func newHistogram() *hdrhistogram.Histogram {
 }
 
 // record counts a time in µs; it allocates nothing.
-func record(h *hdrhistogram.Histogram, us int64) {
-	_ = h.RecordValue(min(max(us, 0), longest.Microseconds())) // in range: cannot fail
+func record(h *hdrhistogram.Histogram, us int64) { recordTimes(h, us, 1) }
+
+// recordTimes counts a time n times.
+func recordTimes(h *hdrhistogram.Histogram, us, n int64) {
+	_ = h.RecordValues(min(max(us, 0), longest.Microseconds()), n) // in range: cannot fail
 }
 
 // quantilesOf are in ms.

@@ -29,7 +29,7 @@ func (p page) Subjects() []string { return p.subjects() }
 
 // Facts are the rows of the table.
 func (p page) Facts() [][2]string {
-	c, s, t := p.Clients, p.Report.Server, p.Tester
+	c, s := p.Clients, p.Report.Server
 	rows := [][2]string{
 		{"Viewers", fmt.Sprintf("%d asked for, %d joined, %d failed, %d there at the end", c.Requested, c.Connected, c.Failed, c.AliveAtEnd)},
 		{"Joins", p.Report.Join.String()},
@@ -46,8 +46,7 @@ func (p page) Facts() [][2]string {
 		rows = append(rows, [2]string{"Server", fmt.Sprintf("%.0f µs a viewer-second (%.2f cores), memory %s, at most %s",
 			s.PerViewer, ratio(s.CPU, p.DurationS), bytesText(s.RSS), bytesText(s.Peak))})
 	}
-	rows = append(rows, [2]string{"Load tester", fmt.Sprintf("%.0f µs a viewer-second (%.2f cores), busiest loop %.0f %%",
-		t.PerViewer, ratio(t.CPU, p.DurationS), t.Busy*100)})
+	rows = append(rows, [2]string{"Load tester", p.ownCost() + "; " + p.ownMeans()})
 	if n := p.Report.Stalls.Count; n > 0 {
 		rows = append(rows, [2]string{"Stalls", fmt.Sprintf("%d in %s, the longest %.0f ms", n,
 			plural(uint64(p.Report.Stalls.Clients), "viewer"), p.Report.Stalls.Longest)})

@@ -28,37 +28,41 @@ const (
 // It does not wait in epoll but looks every two milliseconds, so that a server that writes to thousands of viewers
 // never has to wake it. Sockets are edge-triggered: one that was read until it had no more costs nothing until it has.
 type loop struct {
-	t       *tally
-	epoll   int
-	seats   []*seat
-	queue   []*seat // to be connected, in order
-	more    []*seat // stopped reading before they had all: no edge will tell
-	buf     []byte
-	events  []unix.EpollEvent
-	todo    chan func()
-	quit    chan struct{}
-	ended   chan struct{}
-	once    sync.Once
-	net     *network
-	rate    float64 // churn
-	credit  float64
-	scanned int64
-	begun   int64 // ns, effort is counted since then
-	asleep  int64 // ns
-	lag     *hdrhistogram.Histogram
+	t        *tally
+	epoll    int
+	seats    []*seat
+	queue    []*seat // to be connected, in order
+	more     []*seat // stopped reading before they had all: no edge will tell
+	buf      []byte
+	events   []unix.EpollEvent
+	todo     chan func()
+	quit     chan struct{}
+	ended    chan struct{}
+	once     sync.Once
+	net      *network
+	rate     float64 // churn
+	credit   float64
+	scanned  int64
+	begun    int64 // ns, effort is counted since then
+	asleep   int64 // ns
+	lag      *hdrhistogram.Histogram
+	in       *intake // nil: all viewers are read through epoll
+	noIntake error   // why there is none
 }
 
 // seat is a viewer's place in a loop.
 type seat struct {
-	c      *client
-	fd     int
-	gen    int32 // counts connections, so that an event of an old one is known
-	index  int32
-	live   bool  // fd is open
-	budget int64 // bytes a throttled viewer may read now
+	c       *client
+	fd      int
+	gen     int32 // counts connections, so that an event of an old one is known
+	index   int32
+	live    bool  // fd is open
+	adopted bool  // the intake reads it, not epoll
+	budget  int64 // bytes a throttled viewer may read now
 }
 
-func newLoop(t *tally, n *network) (*loop, error) {
+// newLoop starts a loop. how is one of the readers of Options.
+func newLoop(t *tally, n *network, how string) (*loop, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, err
@@ -66,12 +70,26 @@ func newLoop(t *tally, n *network) (*loop, error) {
 	l := &loop{t: t, epoll: epoll, buf: make([]byte, readBuffer), events: make([]unix.EpollEvent, eventsATick),
 		todo: make(chan func(), commandsQueued), quit: make(chan struct{}), ended: make(chan struct{}), net: n,
 		begun: now(), lag: newHistogram()}
-	go l.run()
-	return l, nil
+	ready := make(chan error)
+	go l.run(how, ready)
+	return l, <-ready
 }
 
-func (l *loop) run() {
+// run has a thread of its own, because the ring of an intake answers to no other, and because a goroutine that shares
+// one gives way to others, which costs more than it takes to look at a few sockets.
+func (l *loop) run(how string, ready chan<- error) {
 	defer close(l.ended)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if how != ReaderEpoll {
+		l.in, l.noIntake = newIntake(l)
+	}
+	if how == ReaderURing && l.noIntake != nil {
+		l.closeAll()
+		ready <- l.noIntake
+		return
+	}
+	ready <- nil
 	for planned := now(); ; {
 		select {
 		case <-l.quit:
@@ -82,6 +100,9 @@ func (l *loop) run() {
 		l.commands()
 		l.connects()
 		l.poll()
+		if l.in != nil {
+			l.in.poll()
+		}
 		if at := now(); at-l.scanned >= int64(scanEvery) {
 			l.scan(at)
 			l.scanned = at
@@ -95,7 +116,6 @@ func (l *loop) sleep(planned int64) int64 {
 	at := now()
 	record(l.lag, max(0, at-planned-int64(pollEvery))/int64(time.Microsecond))
 	planned += int64(pollEvery)
-	runtime.Gosched() // of its own will, or the scheduler sends a signal every 10 ms
 	if at >= planned {
 		return at
 	}
@@ -180,6 +200,9 @@ func (l *loop) closeAll() {
 	for _, s := range l.seats {
 		l.hangUp(s)
 	}
+	if l.in != nil {
+		l.in.close()
+	}
 	unix.Close(l.epoll)
 }
 
@@ -213,7 +236,7 @@ func (l *loop) poll() {
 	more := l.more
 	l.more = nil
 	for _, s := range more {
-		if s.live && s.c.state != dialing {
+		if s.live && !s.adopted && s.c.state != dialing {
 			l.read(s, false)
 		}
 	}
@@ -221,7 +244,7 @@ func (l *loop) poll() {
 		n := rawEpoll(l.epoll, l.events)
 		for i := range n {
 			ev := &l.events[i]
-			if s := l.seats[ev.Fd]; s.live && s.gen == ev.Pad {
+			if s := l.seats[ev.Fd]; s.live && !s.adopted && s.gen == ev.Pad {
 				l.serve(s, ev.Events)
 			}
 		}
@@ -277,6 +300,9 @@ func (l *loop) read(s *seat, toEnd bool) {
 			return
 		}
 		if n < len(l.buf) && !toEnd {
+			if l.in != nil && s.c.streamsOn() {
+				l.in.adopt(s)
+			}
 			return
 		}
 	}
@@ -300,8 +326,11 @@ func (l *loop) follow(s *seat, do next) {
 
 func (l *loop) hangUp(s *seat) {
 	if s.live {
+		if s.adopted {
+			_ = unix.Shutdown(s.fd, unix.SHUT_RDWR) // the ring holds the socket until its receive ends
+		}
 		unix.Close(s.fd)
-		s.live, s.fd = false, -1
+		s.live, s.adopted, s.fd = false, false, -1
 		s.gen++
 	}
 }

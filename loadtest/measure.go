@@ -54,6 +54,7 @@ type mark struct {
 	churned, rejoined, ended              uint64
 	viewerSeconds                         float64
 	server, self                          usage
+	machine                               machineTime // at the ends of the steady state only
 }
 
 func (r *run) mark() mark {
@@ -115,8 +116,8 @@ func (p *phaseResult) collect(r *run) {
 		c.do(func() {
 			t := c.tallied()
 			p.join.Merge(t.phase)
-			p.latency.Merge(t.window)
-			t.latency.Merge(t.window)
+			p.latency.Merge(t.ages())
+			t.latency.Merge(t.ages())
 		})
 	}
 }

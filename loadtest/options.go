@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -34,6 +35,7 @@ type Options struct {
 	Insecure  bool   // take any TLS certificate
 	Sources   int    // source addresses 127.0.0.x towards loopback; 0: as many as ports demand
 	Loops     int    // event loops; 0: by viewers and processors
+	Reader    string // how they read: ReaderAuto ("" too), ReaderURing, ReaderEpoll
 
 	MinDelivery float64       // a viewer below it fails the run; 0: 0.999; below 0: none does
 	MaxJoin     time.Duration // a join above it fails the run; 0: 2 s
@@ -48,6 +50,13 @@ type Options struct {
 	LiveLine  bool      // Progress is a terminal: one line that changes
 	LineWidth int       // columns of that line; 0: 100
 }
+
+// Ways to read from thousands of sockets. What viewers get and how it is checked is the same.
+const (
+	ReaderAuto  = "auto"     // io_uring where the kernel has it, else epoll
+	ReaderURing = "io_uring" // one receive a connection, which goes on until it ends; Run fails where it is not to be had
+	ReaderEpoll = "epoll"    // one system call for what a viewer gets at a time
+)
 
 // Phase is a part of a run with its own number of viewers.
 type Phase struct {
@@ -122,6 +131,8 @@ func (o *Options) check() error {
 	bad(o.MinDelivery <= 1, "min-delivery: %v is above 1", o.MinDelivery)
 	bad(o.MaxJoin > 0, "max-join: %v is not above 0", o.MaxJoin)
 	bad(o.JoinTimeout > 0 && o.JoinTimeout <= time.Hour, "join time-out: %v is not in 0 … 1h", o.JoinTimeout)
+	bad(slices.Contains([]string{"", ReaderAuto, ReaderURing, ReaderEpoll}, o.Reader), "reader: %q is not %s, %s or %s", o.Reader,
+		ReaderAuto, ReaderURing, ReaderEpoll)
 	bad(o.Loops >= 1 && o.Loops <= 64, "loops: %d is not in 1 … 64", o.Loops)
 	bad(o.Sources >= 0 && o.Sources <= 250, "sources: %d is not in 0 … 250", o.Sources)
 	bad(len(o.URLs) <= maxURLs, "%d addresses are more than %d", len(o.URLs), maxURLs)

@@ -1,10 +1,12 @@
 package loadtest
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -42,6 +44,33 @@ func ownUsage() usage {
 		u.cpu = time.Duration(r.Utime.Nano() + r.Stime.Nano())
 	}
 	return u
+}
+
+// machineTime is the time that all processors have worked, and all of their time, in ticks. Zeros where it cannot be read.
+type machineTime struct{ busy, all uint64 }
+
+func timeOfMachine() machineTime {
+	f, err := os.Open("/proc/stat")
+	if err != nil {
+		return machineTime{}
+	}
+	defer f.Close()
+	line, _ := bufio.NewReader(f).ReadString('\n')
+	fields := strings.Fields(line)
+	var t machineTime
+	for i, text := range fields[min(1, len(fields)):min(9, len(fields))] { // user … steal; guests are in user
+		n, _ := strconv.ParseUint(text, 10, 64)
+		if t.all += n; i != 3 && i != 4 { // idle, waiting for disks
+			t.busy += n
+		}
+	}
+	return t
+}
+
+// add adds the time between two readings.
+func (t *machineTime) add(from, to machineTime) {
+	t.busy += to.busy - min(from.busy, to.busy)
+	t.all += to.all - min(from.all, to.all)
 }
 
 const filesApart = 64 // descriptors for everything but viewers

@@ -50,6 +50,7 @@ type reader struct {
 	stamped bool
 	wrong   bool // a byte of the packet at hand is not what was sent
 	bad     bool // the packet at hand is not to be counted
+	spoilt  bool // there is something wrong with the packet at hand
 	st      stamp
 
 	located  bool
@@ -91,7 +92,14 @@ func (r *reader) reset(kind bodyKind, opened int64) {
 // feed takes the next piece of the body, received at the time at (ns). An error means that the rest is worthless.
 func (r *reader) feed(b []byte, at int64) error {
 	r.bytes += uint64(len(b))
+	var packet []byte // the packet at hand and what follows, nil when it began in an earlier piece
 	for len(b) > 0 {
+		if r.left == 0 && r.have == 0 {
+			if b = b[r.skim(b, at):]; len(b) == 0 {
+				return nil
+			}
+			packet, r.spoilt = b, false
+		}
 		if r.left > 0 {
 			n := min(int(r.left), len(b))
 			r.inside(b[:n])
@@ -109,6 +117,9 @@ func (r *reader) feed(b []byte, at int64) error {
 		if r.left == 0 && r.have == 0 {
 			if err := r.whole(at); err != nil {
 				return err
+			}
+			if packet != nil {
+				r.prove(packet[:len(packet)-len(b)], at)
 			}
 		}
 	}

@@ -3,7 +3,6 @@ package loadtest
 import (
 	"bytes"
 	"fmt"
-	"time"
 
 	"github.com/stream-pump/stream-pump/asf"
 	"github.com/stream-pump/stream-pump/mmsh"
@@ -168,12 +167,9 @@ func (r *reader) late(at int64) {
 		t.foreign = true
 		return
 	}
-	p := r.st.published
-	if r.quiet || p < t.from || p >= t.to || p < r.opened {
-		return
+	if !r.quiet {
+		t.age(r.st.published, r.opened, at, 1)
 	}
-	us := (at - p) / int64(time.Microsecond)
-	record(t.window, us)
 }
 
 // settle ends a run of packets: newest is one more than the last packet published while connected, 0 when that is not
@@ -214,6 +210,7 @@ func (r *reader) placeOf(lead []byte) int64 {
 
 // fault notes that something in the packet at hand must not be. lead is its beginning, nil once it is whole.
 func (r *reader) fault(lead []byte, kind, text string) {
+	r.spoilt = true
 	r.t.fault(Fault{Client: int(r.client), Packet: r.number, Place: r.placeOf(lead), Kind: kind, Text: text})
 }
 

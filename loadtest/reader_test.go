@@ -226,10 +226,10 @@ func TestReaderMeasuresLatencyFromTheScheduleInTheWindowOnly(t *testing.T) {
 	if err := r.feed(s.body(0, 1, 2), st.published+int64(50*time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	if n := r.t.window.TotalCount(); n != 1 {
+	if n := r.t.ages().TotalCount(); n != 1 {
 		t.Fatalf("%d latencies, want that of the packet in the window only", n)
 	}
-	if got := r.t.window.Max(); got < 49_900 || got > 50_100 {
+	if got := r.t.ages().Max(); got < 49_900 || got > 50_100 {
 		t.Errorf("latency %d µs, want 50 ms", got)
 	}
 }
@@ -290,4 +290,48 @@ func BenchmarkReader(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// A pulse of 18 packets for viewers who get what another one has checked already.
+func BenchmarkFollowers(b *testing.B) {
+	const viewers, pulse = 500, 18
+	o, err := PushOptions{URL: "http://h/x", Rate: 1_000_000, KeyInterval: time.Second}.withDefaults()
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := newMaterial(o)
+	first := newTestReader(framedBody)
+	all := make([]*reader, viewers)
+	for i := range all {
+		all[i] = first.again(framedBody)
+	}
+	number := int64(0)
+	piece := func(n int, body []byte) []byte {
+		for range n {
+			p, err := m.appendPacket(nil, number, now())
+			if err != nil {
+				b.Fatal(err)
+			}
+			body = append(body, frameOf(uint32(number), p)...)
+			number++
+		}
+		return body
+	}
+	begin := piece(1, mmsh.AppendHeader(nil, m.header))
+	for _, r := range all {
+		if err := r.feed(begin, now()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	var body []byte
+	for b.Loop() {
+		body = piece(pulse, body[:0])
+		for _, r := range all {
+			if err := r.feed(body, now()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/viewers, "ns/viewer")
 }

@@ -34,6 +34,7 @@ type Report struct {
 	Failures map[string]int `json:"failures,omitempty"`
 	Faults   []Fault        `json:"errors,omitempty"` // the first ones
 	Tester   Tester         `json:"load_tester"`
+	Machine  Machine        `json:"machine"`
 	Source   *Source        `json:"source,omitempty"` // synthetic source, when it was ours
 	Phases   []PhaseReport  `json:"phases,omitempty"`
 	Setup    Setup          `json:"setup"`
@@ -100,11 +101,21 @@ type Server struct {
 type Tester struct {
 	CPU       float64 `json:"cpu_s"`
 	PerViewer float64 `json:"cpu_us_per_viewer_s"`
+	OfServer  float64 `json:"cpu_of_server"` // its processor time ÷ the server's, 0 when that is not known
 	RSS       uint64  `json:"rss_bytes"`
 	Loops     int     `json:"loops"`
+	Reader    string  `json:"reader"`       // io_uring or epoll, "" where all viewers are over TLS
 	Busy      float64 `json:"busiest_loop"` // share of the time it was not asleep
 	LagP99    float64 `json:"loop_lag_p99_ms"`
 	LagMax    float64 `json:"loop_lag_max_ms"`
+
+	Bottleneck bool `json:"bottleneck"` // it, or its source, had no time left: the figures are not the server's
+}
+
+// Machine is the machine that the load tester ran on, over the steady state.
+type Machine struct {
+	Processors int     `json:"processors"`
+	Busy       float64 `json:"busy"` // share of all their time, 0 when that is not known
 }
 
 // Source is the synthetic source's own account.

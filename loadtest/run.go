@@ -36,10 +36,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		defer r.own.stop()
 		r.o.URLs, r.o.ServerPID = []string{r.own.viewURL}, r.own.pump.pid()
 	}
+	defer r.stopCrews()
 	if err := r.prepare(); err != nil {
 		return nil, err
 	}
-	defer r.stopCrews()
 	return r.measure()
 }
 
@@ -54,6 +54,8 @@ type run struct {
 	crews    []crew
 	members  []member // by number, from 0
 	active   int      // members that were not released
+	reader   string   // of the loops
+	noIntake error    // why it is epoll, when io_uring was tried
 	begun    time.Time
 
 	server   *watched
@@ -125,9 +127,14 @@ func (r *run) makeCrews(net *network, proxy *target, secure int) error {
 			runtime.GOMAXPROCS(spare)
 		}
 		for range r.o.Loops {
-			l, err := newLoop(tallied(), net)
+			l, err := newLoop(tallied(), net, r.o.Reader)
 			if err != nil {
 				return fmt.Errorf("making an event loop: %w", err)
+			}
+			if r.reader = ReaderURing; l.noIntake != nil {
+				r.reader, r.noIntake = ReaderEpoll, l.noIntake
+			} else if l.in == nil {
+				r.reader = ReaderEpoll
 			}
 			r.crews = append(r.crews, l)
 		}
@@ -299,7 +306,7 @@ func (r *run) open(p Phase) mark {
 			c.effort(true)
 		})
 	}
-	return r.mark()
+	return r.edgeMark()
 }
 
 // shut ends the steady state and says, for each address, up to where its packets had been published.
@@ -309,14 +316,21 @@ func (r *run) shut() (mark, []edge) {
 	for _, c := range r.crews {
 		c.do(func() {
 			t := c.tallied()
-			t.to = at
+			t.endWindow(at)
 			c.churn(0)
 			for i, e := range t.newest {
 				newest[i] = newest[i].later(e)
 			}
 		})
 	}
-	return r.mark(), newest
+	return r.edgeMark(), newest
+}
+
+// edgeMark is a mark at the beginning or end of the steady state.
+func (r *run) edgeMark() mark {
+	m := r.mark()
+	m.machine = timeOfMachine()
+	return m
 }
 
 func (r *run) efforts() effort {

@@ -17,10 +17,14 @@ import (
 
 func TestAServerThatDoesItsWorkPasses(t *testing.T) {
 	t.Parallel()
+	withEachReader(t, doesItsWork)
+}
+
+func doesItsWork(t *testing.T, reader string) {
 	s := newFakeServer(t)
 	s.push(t, PushOptions{Rate: 500_000})
 	o := quick(s.url())
-	o.ServerPID = os.Getpid()
+	o.ServerPID, o.Reader = os.Getpid(), reader
 	rep := mustRun(t, o)
 	wantVerdict(t, rep, Pass)
 	if c := rep.Clients; c != (ClientCounts{Requested: 10, Connected: 10, AliveAtEnd: 10}) {
@@ -31,6 +35,9 @@ func TestAServerThatDoesItsWorkPasses(t *testing.T) {
 	}
 	if rep.Bytes == 0 || rep.Mbit == 0 || rep.DurationS < 0.5 || rep.Server.RSS == 0 || rep.Server.Peak < rep.Server.RSS {
 		t.Errorf("bytes %d, %v Mbit/s, %v s, server %+v", rep.Bytes, rep.Mbit, rep.DurationS, rep.Server)
+	}
+	if l := rep.Tester; l.Reader != reader || l.Bottleneck || l.OfServer <= 0 || rep.Machine.Processors == 0 || rep.Machine.Busy <= 0 {
+		t.Errorf("load tester %+v, machine %+v", l, rep.Machine)
 	}
 }
 
@@ -92,14 +99,18 @@ func TestMisbehavingServers(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := newFakeServer(t, spoiling(tc.spoil))
-			s.push(t, PushOptions{Rate: 500_000})
-			rep := mustRun(t, quick(s.url()))
-			wantVerdict(t, rep, Fail)
-			said := strings.Join(rep.Reasons, "\n") + fmt.Sprint(rep.Faults)
-			if !strings.Contains(said, tc.want) || !strings.Contains(faultKinds(rep), tc.kind) {
-				t.Errorf("reasons %q, faults %v; want %q of kind %q", rep.Reasons, rep.Faults, tc.want, tc.kind)
-			}
+			withEachReader(t, func(t *testing.T, reader string) {
+				s := newFakeServer(t, spoiling(tc.spoil))
+				s.push(t, PushOptions{Rate: 500_000})
+				o := quick(s.url())
+				o.Reader = reader
+				rep := mustRun(t, o)
+				wantVerdict(t, rep, Fail)
+				said := strings.Join(rep.Reasons, "\n") + fmt.Sprint(rep.Faults)
+				if !strings.Contains(said, tc.want) || !strings.Contains(faultKinds(rep), tc.kind) {
+					t.Errorf("reasons %q, faults %v; want %q of kind %q", rep.Reasons, rep.Faults, tc.want, tc.kind)
+				}
+			})
 		})
 	}
 }
@@ -228,68 +239,79 @@ func TestViewersNameThemselves(t *testing.T) {
 
 func TestSlowViewersAreApart(t *testing.T) {
 	t.Parallel()
-	for _, bps := range []int{0, 50_000} {
-		s := newFakeServer(t)
-		s.push(t, PushOptions{Rate: 1_000_000})
-		o := quick(s.url())
-		o.Slow, o.SlowBPS = 0.3, bps
-		rep := mustRun(t, o)
-		wantVerdict(t, rep, Pass)
-		if rep.Slow.Clients != 3 {
-			t.Errorf("%d slow viewers of 10, want 3", rep.Slow.Clients)
+	withEachReader(t, func(t *testing.T, reader string) {
+		for _, bps := range []int{0, 50_000} {
+			s := newFakeServer(t)
+			s.push(t, PushOptions{Rate: 1_000_000})
+			o := quick(s.url())
+			o.Reader = reader
+			o.Slow, o.SlowBPS = 0.3, bps
+			rep := mustRun(t, o)
+			wantVerdict(t, rep, Pass)
+			if rep.Slow.Clients != 3 {
+				t.Errorf("%d slow viewers of 10, want 3", rep.Slow.Clients)
+			}
 		}
-	}
+	})
 }
 
 func TestChurningViewersComeBack(t *testing.T) {
 	t.Parallel()
-	s := newFakeServer(t)
-	s.push(t, PushOptions{Rate: 500_000})
-	o := quick(s.url())
-	o.Churn, o.Duration = 20, time.Second
-	rep := mustRun(t, o)
-	wantVerdict(t, rep, Pass)
-	if rep.Churned < 10 || rep.Join.Count < 15 || rep.Clients.AliveAtEnd != 10 {
-		t.Errorf("churned %d, joins %d, alive %d", rep.Churned, rep.Join.Count, rep.Clients.AliveAtEnd)
-	}
+	withEachReader(t, func(t *testing.T, reader string) {
+		s := newFakeServer(t)
+		s.push(t, PushOptions{Rate: 500_000})
+		o := quick(s.url())
+		o.Reader = reader
+		o.Churn, o.Duration = 20, time.Second
+		rep := mustRun(t, o)
+		wantVerdict(t, rep, Pass)
+		if rep.Churned < 10 || rep.Join.Count < 15 || rep.Clients.AliveAtEnd != 10 {
+			t.Errorf("churned %d, joins %d, alive %d", rep.Churned, rep.Join.Count, rep.Clients.AliveAtEnd)
+		}
+	})
 }
 
 func TestViewersReconnectWhenTheStreamEnds(t *testing.T) {
 	t.Parallel()
-	s := newFakeServer(t, spoiling(func(v, n int, f []byte) [][]byte {
-		if v < 5 && n == 5 {
-			return nil
+	withEachReader(t, func(t *testing.T, reader string) {
+		s := newFakeServer(t, spoiling(func(v, n int, f []byte) [][]byte {
+			if v < 5 && n == 5 {
+				return nil
+			}
+			return [][]byte{f}
+		}))
+		s.push(t, PushOptions{Rate: 500_000})
+		o := quick(s.url())
+		o.Reader = reader
+		o.Reconnect, o.Duration = true, 2500*time.Millisecond
+		rep := mustRun(t, o)
+		wantVerdict(t, rep, Pass)
+		if rep.Rejoined != 5 || rep.Ended != 5 || rep.Clients.AliveAtEnd != 10 {
+			t.Errorf("rejoined %d, ended %d, alive %d", rep.Rejoined, rep.Ended, rep.Clients.AliveAtEnd)
 		}
-		return [][]byte{f}
-	}))
-	s.push(t, PushOptions{Rate: 500_000})
-	o := quick(s.url())
-	o.Reconnect, o.Duration = true, 2500*time.Millisecond
-	rep := mustRun(t, o)
-	wantVerdict(t, rep, Pass)
-	if rep.Rejoined != 5 || rep.Ended != 5 || rep.Clients.AliveAtEnd != 10 {
-		t.Errorf("rejoined %d, ended %d, alive %d", rep.Rejoined, rep.Ended, rep.Clients.AliveAtEnd)
-	}
+	})
 }
 
 func TestPhasesGrowAndShrink(t *testing.T) {
 	t.Parallel()
-	s := newFakeServer(t)
-	s.push(t, PushOptions{Rate: 500_000})
-	o := Options{URLs: []string{s.url()}, Phases: []Phase{
-		{Name: "few", Clients: 4, Duration: 300 * time.Millisecond},
-		{Name: "many", Clients: 12, Ramp: 100, Duration: 300 * time.Millisecond},
-		{Name: "fewer", Clients: 5, Duration: 300 * time.Millisecond},
-	}}
-	rep := mustRun(t, o)
-	wantVerdict(t, rep, Pass)
-	var alive []int
-	for _, p := range rep.Phases {
-		alive = append(alive, p.Alive)
-	}
-	if fmt.Sprint(alive) != "[4 12 5]" || rep.Clients.Connected != 12 {
-		t.Errorf("alive %v, connected %d", alive, rep.Clients.Connected)
-	}
+	withEachReader(t, func(t *testing.T, reader string) {
+		s := newFakeServer(t)
+		s.push(t, PushOptions{Rate: 500_000})
+		o := Options{URLs: []string{s.url()}, Reader: reader, Phases: []Phase{
+			{Name: "few", Clients: 4, Duration: 300 * time.Millisecond},
+			{Name: "many", Clients: 12, Ramp: 100, Duration: 300 * time.Millisecond},
+			{Name: "fewer", Clients: 5, Duration: 300 * time.Millisecond},
+		}}
+		rep := mustRun(t, o)
+		wantVerdict(t, rep, Pass)
+		var alive []int
+		for _, p := range rep.Phases {
+			alive = append(alive, p.Alive)
+		}
+		if fmt.Sprint(alive) != "[4 12 5]" || rep.Clients.Connected != 12 {
+			t.Errorf("alive %v, connected %d", alive, rep.Clients.Connected)
+		}
+	})
 }
 
 func TestSeveralAddressesInTurn(t *testing.T) {

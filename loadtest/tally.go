@@ -3,6 +3,7 @@ package loadtest
 import (
 	"math"
 	"sync/atomic"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -36,6 +37,8 @@ type tally struct {
 	window  *hdrhistogram.Histogram // µs, this phase
 
 	from, to int64 // ns: packets published in between count for latency
+	run      together
+	proofs   []proof // by target
 
 	newest   []edge // by target
 	stamped  bool
@@ -52,14 +55,35 @@ func newTally(targets int, stall int64) *tally {
 	return &tally{
 		join: newHistogram(), phase: newHistogram(), latency: newHistogram(), window: newHistogram(),
 		from: math.MaxInt64, to: math.MaxInt64,
-		newest: make([]edge, targets), failures: map[string]int{}, headers: map[string]*streamHeader{}, stall: stall,
+		newest: make([]edge, targets), proofs: newProofs(targets), failures: map[string]int{}, headers: map[string]*streamHeader{}, stall: stall,
 	}
 }
 
 // beginWindow starts the steady state of a phase.
 func (t *tally) beginWindow(at int64) {
+	t.countRun()
 	t.from, t.to = at, math.MaxInt64
 	t.window.Reset()
+}
+
+// endWindow ends it.
+func (t *tally) endWindow(at int64) {
+	t.countRun()
+	t.to = at
+}
+
+// age counts, n times, how old a packet that was due at due was at the time at: if it was due within the window, and
+// since its viewer came.
+func (t *tally) age(due, opened, at, n int64) {
+	if due >= t.from && due < t.to && due >= opened {
+		recordTimes(t.window, (at-due)/int64(time.Microsecond), n)
+	}
+}
+
+// ages are those of the window.
+func (t *tally) ages() *hdrhistogram.Histogram {
+	t.countRun()
+	return t.window
 }
 
 // fault counts something that must not be, and keeps the first ones.

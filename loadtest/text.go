@@ -63,12 +63,37 @@ func (rep *Report) costs(row func(name, format string, args ...any)) {
 		row("server", "%.0f µs of processor a viewer-second (%.2f cores)   memory %s, at most %s%s", s.PerViewer,
 			ratio(s.CPU, rep.DurationS), bytesText(s.RSS), bytesText(s.Peak), rep.perViewerMemory())
 	}
-	t := rep.Tester
-	row("load tester", "%.0f µs a viewer-second (%.2f cores), busiest loop %.0f %%, memory %s", t.PerViewer,
-		ratio(t.CPU, rep.DurationS), t.Busy*100, bytesText(t.RSS))
+	row("load tester", "%s", rep.ownCost())
+	row("", "%s", rep.ownMeans())
+	if m := rep.Machine; m.Busy > 0 {
+		row("machine", "%s, %.0f %% busy", plural(uint64(m.Processors), "processor"), m.Busy*100)
+	}
 	if s := rep.Source; s != nil {
 		row("source", "%s, %.1f ms late at most", plural(s.Published, "packet"), s.LateMax)
 	}
+}
+
+// ownCost says what the load tester itself took, beside the server, and whether that was too much.
+func (rep *Report) ownCost() string {
+	t := rep.Tester
+	text := fmt.Sprintf("%.0f µs a viewer-second (%.2f cores)", t.PerViewer, ratio(t.CPU, rep.DurationS))
+	if t.OfServer > 0 {
+		text += fmt.Sprintf(", %.2f × the server", t.OfServer)
+	}
+	text += fmt.Sprintf(", busiest loop %.0f %%: ", t.Busy*100)
+	if t.Bottleneck {
+		return text + "it was the bottleneck"
+	}
+	return text + "not the bottleneck"
+}
+
+// ownMeans says what the load tester does it with.
+func (rep *Report) ownMeans() string {
+	t := rep.Tester
+	if t.Reader == "" {
+		return fmt.Sprintf("a goroutine a viewer, memory %s", bytesText(t.RSS))
+	}
+	return fmt.Sprintf("%s, reading through %s, memory %s", plural(uint64(t.Loops), "loop"), t.Reader, bytesText(t.RSS))
 }
 
 // perViewerMemory is what each viewer added.

@@ -14,6 +14,7 @@ const (
 func judge(rep *Report, o Options) {
 	why := shortfalls(rep, o)
 	own := ownFaults(rep)
+	rep.Tester.Bottleneck = len(own) > 0
 	switch {
 	case rep.Protocol > 0 && len(own) > 0: // what must not be received is nobody's lack of time
 		rep.Verdict, why = Fail, append(why, own...)
@@ -31,6 +32,10 @@ func judge(rep *Report, o Options) {
 	if rep.Gaps.Packets > 0 && rep.Verdict == Pass {
 		rep.Notes = append(rep.Notes, fmt.Sprintf("%s lost %s, within the threshold",
 			plural(uint64(rep.Gaps.Clients), "viewer"), plural(rep.Gaps.Packets, "packet")))
+	}
+	if m := rep.Machine; m.Busy >= tooBusy {
+		rep.Notes = append(rep.Notes, fmt.Sprintf("this machine was full (%.0f %% of %s), of which the load tester took %.2f and the server %.2f: with a machine of its own the server may do better",
+			m.Busy*100, plural(uint64(m.Processors), "processor"), ratio(rep.Tester.CPU, rep.DurationS), ratio(rep.Server.CPU, rep.DurationS)))
 	}
 	if rep.Stalls.Count > 0 {
 		rep.Notes = append(rep.Notes, fmt.Sprintf("%s had no data for more than %.0f ms, at worst %.0f ms",
