@@ -9,27 +9,57 @@ import (
 // testCase is one workload.
 type testCase struct {
 	viewers int
-	rate    int // bit/s
+	rate    int // bit/s of each stream
 	pulse   time.Duration
+	streams int
+	servers []server
 }
 
 func (c testCase) String() string {
-	return fmt.Sprintf("%d viewers %dk %s", c.viewers, c.rate/1000, c.pulse)
+	s := fmt.Sprintf("%d viewers %dk %s", c.viewers, c.rate/1000, c.pulse)
+	if c.streams > 1 {
+		s += fmt.Sprintf(" %d streams", c.streams)
+	}
+	return s
 }
 
+// paths names the streams.
+func (c testCase) paths() []string {
+	if c.streams == 1 {
+		return []string{"bench"}
+	}
+	var list []string
+	for i := range c.streams {
+		list = append(list, fmt.Sprintf("bench%d", i))
+	}
+	return list
+}
+
+const ms = time.Millisecond
+
+// cases lists the workloads: viewers, rates and pulses in all combinations; then the same
+// stream for few and for very many viewers, and the same viewers spread over many
+// streams, which should cost what one stream does.
 func cases(short bool, only string) []testCase {
 	if short {
-		return []testCase{{300, 300_000, 100 * time.Millisecond}}
+		return []testCase{{300, 300_000, 100 * ms, 1, servers}}
 	}
-	var list []testCase
+	var all []testCase
 	for _, viewers := range []int{1000, 5000} {
 		for _, rate := range []int{300_000, 1_000_000} {
-			for _, pulse := range []time.Duration{20, 100, 200} {
-				c := testCase{viewers, rate, pulse * time.Millisecond}
-				if strings.Contains(c.String(), only) {
-					list = append(list, c)
-				}
+			for _, pulse := range []time.Duration{20 * ms, 100 * ms, 200 * ms} {
+				all = append(all, testCase{viewers, rate, pulse, 1, servers})
 			}
+		}
+	}
+	for _, viewers := range []int{500, 2000, 10_000} {
+		all = append(all, testCase{viewers, 300_000, 100 * ms, 1, servers})
+	}
+	all = append(all, testCase{5000, 300_000, 200 * ms, 100, servers[1:]}) // the floor has one stream
+	var list []testCase
+	for _, c := range all {
+		if strings.Contains(c.String(), only) {
+			list = append(list, c)
 		}
 	}
 	return list

@@ -2,7 +2,7 @@
 // pump with either way out, in turn, with the same source, the same viewers and the
 // same cadence, and prints one table. Every figure of a table comes from one run.
 //
-//	go run ./bench/fanout                     the whole matrix, about ten minutes
+//	go run ./bench/fanout                     the whole matrix, about fifteen minutes
 //	go run ./bench/fanout -short              one row of each kind, about a minute
 //
 // It exits 1 when something that is exact is wrong: a packet lost, a copy in user
@@ -18,13 +18,15 @@ import (
 	"os/signal"
 	"path/filepath"
 	"time"
-
-	"github.com/stream-pump/stream-pump/loadtest"
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "push" { // the source, as a process of its own
-		os.Exit(loadtest.Main(os.Args[1:], os.Stdout, os.Stderr, loadtest.Build{}))
+	if len(os.Args) > 3 && os.Args[1] == source {
+		if err := pushAll(os.Args[2], os.Args[3:]); err != nil {
+			fmt.Fprintln(os.Stderr, "fanout:", err)
+			os.Exit(1)
+		}
+		return
 	}
 	short := flag.Bool("short", false, "one small case instead of the matrix")
 	only := flag.String("only", "", "only the cases whose name contains this, such as '1000 300k 100ms'")
@@ -50,7 +52,7 @@ func run(ctx context.Context, list []testCase, duration time.Duration, out strin
 	}
 	var rows []row
 	for _, c := range list {
-		for _, s := range servers {
+		for _, s := range c.servers {
 			fmt.Fprintf(os.Stderr, "%s, %s …\n", c, s.name)
 			r, err := measure(ctx, dir, c, s, duration)
 			if err != nil {

@@ -38,7 +38,7 @@ func measure(ctx context.Context, dir string, c testCase, s server, duration tim
 	args := []string{"-listen", address, "-pulse", c.pulse.String()}
 	if s.pump {
 		file := filepath.Join(dir, "bench.yaml")
-		if err := os.WriteFile(file, fmt.Appendf(nil, configuration, address, admin, c.pulse, c.pulse, s.egress), 0o600); err != nil {
+		if err := os.WriteFile(file, c.configuration(address, admin, s.egress), 0o600); err != nil {
 			return row{}, err
 		}
 		args = []string{"run", file}
@@ -55,13 +55,19 @@ func measure(ctx context.Context, dir string, c testCase, s server, duration tim
 	if err != nil {
 		return row{}, err
 	}
-	_, stopSource, err := start(ctx, self, "push", "-rate", strconv.Itoa(c.rate), "http://"+address+"/streams/bench_push")
+	push := []string{source, strconv.Itoa(c.rate)}
+	for _, path := range c.paths() {
+		push = append(push, "http://"+address+"/streams/"+path+"_push")
+	}
+	_, stopSource, err := start(ctx, self, push...)
 	if err != nil {
 		return row{}, err
 	}
 	defer stopSource()
-	if err := awaitStream(ctx, address); err != nil {
-		return row{}, err
+	for _, path := range c.paths() {
+		if err := awaitStream(ctx, address, path); err != nil {
+			return row{}, err
+		}
 	}
 	return audience(ctx, c, s, duration, address, admin, child.Process.Pid)
 }
@@ -72,8 +78,15 @@ pulse: {min: %s, max: %s}
 egress: %s
 log: {level: warn, format: text}
 streams:
-  - {name: Bench, type: mmsh_push, path: bench}
 `
+
+func (c testCase) configuration(address, admin, egress string) []byte {
+	b := fmt.Appendf(nil, configuration, address, admin, c.pulse, c.pulse, egress)
+	for _, path := range c.paths() {
+		b = fmt.Appendf(b, "  - {type: mmsh_push, path: %s}\n", path)
+	}
+	return b
+}
 
 // audience brings the viewers up twice as long as it takes to settle, and reads the
 // server's counters at both ends of a window inside of the steady state.
@@ -94,8 +107,11 @@ func audience(ctx context.Context, c testCase, s server, duration time.Duration,
 		rise := time.Duration(float64(c.viewers)/ramp*float64(time.Second)) + 4*time.Second
 		readings <- counted.read(ctx, counters, rise, duration-5*time.Second)
 	}()
-	rep, err := loadtest.Run(ctx, loadtest.Options{Clients: c.viewers, URLs: []string{"mmsh://" + address + "/streams/bench"},
-		Duration: duration, Ramp: ramp, ServerPID: pid})
+	var urls []string
+	for _, path := range c.paths() {
+		urls = append(urls, "mmsh://"+address+"/streams/"+path)
+	}
+	rep, err := loadtest.Run(ctx, loadtest.Options{Clients: c.viewers, URLs: urls, Duration: duration, Ramp: ramp, ServerPID: pid})
 	if err != nil {
 		return r, err
 	}
@@ -187,9 +203,9 @@ func awaitListener(ctx context.Context, address string) error {
 	})
 }
 
-func awaitStream(ctx context.Context, address string) error {
+func awaitStream(ctx context.Context, address, path string) error {
 	return poll(ctx, "the stream to be live", func() bool {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/streams/bench", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/streams/"+path, nil)
 		if err != nil {
 			return false
 		}
@@ -251,6 +267,9 @@ func scrape(ctx context.Context, admin string) (map[string]float64, error) {
 		name, value, ok := strings.Cut(lines.Text(), " ")
 		if v, err := strconv.ParseFloat(value, 64); ok && err == nil {
 			m[name] = v
+			if family, _, labelled := strings.Cut(name, "{"); labelled {
+				m[family] += v // a name without labels: the sum over them
+			}
 		}
 	}
 	return m, lines.Err()

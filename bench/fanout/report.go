@@ -44,8 +44,8 @@ func (r *row) fill(rep *loadtest.Report) {
 // Counters that the pump exports and that the floor is asked for as well.
 const (
 	egressCalls = "stream_pump_egress_calls_total"
-	writeCalls  = `stream_pump_write_calls_total{stream="bench"}`
-	slabBytes   = "stream_pump_slab_bytes" // the ring fills while viewers come, and is no memory of theirs
+	writeCalls  = "stream_pump_write_calls_total" // of all streams
+	slabBytes   = "stream_pump_slab_bytes"        // the ring fills while viewers come, and is no memory of theirs
 )
 
 // count takes the server's own counters over a window of the steady state.
