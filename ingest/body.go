@@ -55,7 +55,7 @@ type bodyReader struct {
 // a body that ends inside a packet, and name the offset) or the feed's. Packets go straight into slabs; besides them
 // memory is bounded by one header.
 func ReadBody(r io.Reader, feed *Feed, o BodyOptions) (BodyResult, error) {
-	src := &tellingReader{r: r}
+	src := &tellingReader{r: r, rest: feed.rest}
 	b := &bodyReader{r: bufio.NewReaderSize(src, 4096), src: src, feed: feed, opts: o}
 	if b.opts.Alive == nil {
 		b.opts.Alive = func(mmsh.EventKind, bool) {}
@@ -69,11 +69,13 @@ func ReadBody(r io.Reader, feed *Feed, o BodyOptions) (BodyResult, error) {
 
 // tellingReader remembers how the body ended: in order (io.EOF), or broken off.
 type tellingReader struct {
-	r   io.Reader
-	err error
+	r    io.Reader
+	rest func() // called before each read
+	err  error
 }
 
 func (t *tellingReader) Read(p []byte) (int, error) {
+	t.rest()
 	n, err := t.r.Read(p)
 	if err != nil {
 		t.err = err

@@ -25,6 +25,9 @@ func (c *crowd) Wake() {
 	}
 }
 
+// Due implements stream.Waker.
+func (c *crowd) Due() int64 { return c.all.pulse.next.Load() }
+
 // crowds are the crowds of all streams, with the pulse that wakes them.
 type crowds struct {
 	mu       sync.Mutex

@@ -47,6 +47,9 @@ func (g *group) Wake() {
 	g.loop.pulse.wake()
 }
 
+// Due implements stream.Waker.
+func (g *group) Due() int64 { return g.loop.pulse.next.Load() }
+
 // flush is one pass over the viewers of the group: the hot path of the program.
 //
 // Stage 1 takes the packets published since the last pass once, retained, and builds

@@ -103,6 +103,10 @@ func (g *stage) want(state State, told string) {
 }
 
 // bell counts its wakes.
-type bell struct{ rung int }
+type bell struct {
+	rung int
+	at   int64
+}
 
-func (b *bell) Wake() { b.rung++ }
+func (b *bell) Wake()      { b.rung++ }
+func (b *bell) Due() int64 { return b.at }

@@ -66,9 +66,12 @@ type Header struct {
 	Info       any    // the source format's own description, for status pages
 }
 
-// Waker is told that there is something new in the ring. Wake is called by the
-// publisher for every packet: it must not block and should not allocate.
-type Waker interface{ Wake() }
+// Waker is told that there is something new in the ring. Its methods are called by the
+// publisher for every packet: they must not block and should not allocate.
+type Waker interface {
+	Wake()
+	Due() int64 // [Monotonic] time before which nothing will be done about a Wake
+}
 
 // Stream is one live stream. All methods are safe from any goroutine.
 type Stream struct {
@@ -235,6 +238,20 @@ func (s *Stream) editWakers(edit func([]Waker) []Waker) {
 	list := append([]Waker(nil), *s.wakers.Load()...)
 	list = edit(list)
 	s.wakers.Store(&list)
+}
+
+// Unseen returns for how long from now nobody will look at what is published: 0 when
+// somebody would at once, and when nobody is there.
+func (s *Stream) Unseen() time.Duration {
+	wakers := *s.wakers.Load()
+	if len(wakers) == 0 {
+		return 0
+	}
+	first := wakers[0].Due()
+	for _, w := range wakers[1:] {
+		first = min(first, w.Due())
+	}
+	return max(0, time.Duration(first-Monotonic()))
 }
 
 func (s *Stream) wake() {

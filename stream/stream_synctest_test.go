@@ -337,3 +337,24 @@ func TestStreamEndsWithoutMemory(t *testing.T) {
 		s.Release()
 	}
 }
+
+func TestStreamIsUnseenUntilItsFirstWakerIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newStage(t)
+		want := func(want time.Duration, when string) {
+			t.Helper()
+			if got := g.Unseen(); got != want {
+				t.Errorf("unseen for %v %s, want %v", got, when, want)
+			}
+		}
+		want(0, "with nobody there")
+		for _, wait := range []time.Duration{300, 100, 200} {
+			defer g.Subscribe(&bell{at: Monotonic() + int64(wait)})()
+		}
+		want(100, "at first")
+		time.Sleep(60)
+		want(40, "later")
+		time.Sleep(60)
+		want(0, "when the first is due")
+	})
+}
