@@ -39,8 +39,9 @@ func passwordGate(t *testing.T, user, password string) *access.Gate {
 	return newGate(t, access.GateOptions{Credentials: access.NewCredentials(user, password, access.CredentialsOptions{})})
 }
 
-// from makes the door's connections those of a client elsewhere.
+// cameFrom makes the door's connections those of a client elsewhere.
 func (d *door) cameFrom(address string, state *tls.ConnectionState) {
+	d.push.opts.Client = func(netip.AddrPort, http.Header) netip.AddrPort { return netip.MustParseAddrPort(address) }
 	d.addr = serve(d.t, func(ctx context.Context, conn net.Conn) {
 		br := bufio.NewReader(conn)
 		if req, err := http.ReadRequest(br); err == nil {
