@@ -20,6 +20,7 @@ type cursor struct {
 	fixed   bool          // the viewer cannot follow a Change: it ends there
 	held    bool          // bytes from before seq are owed that the cursor does not know: those sealed for it
 	skipped uint64        // packets jumped over
+	leapt   int64         // ns; when that was last, 0 for never
 }
 
 // window is the scratch memory of one gathering: the packets, each retained, and the

@@ -31,6 +31,7 @@ type guest struct {
 	bytes      atomic.Uint64
 	place      atomic.Uint64 // copy of seq, for others to read
 	jumped     atomic.Uint64 // copy of skipped
+	fellAt     atomic.Int64  // copy of leapt
 	joined     bool
 	expired    atomic.Bool // its session has lasted as long as one may
 }
@@ -195,6 +196,7 @@ func (g *guest) turn() (why Reason, idle bool) {
 	why = g.fill(buf)
 	g.place.Store(g.seq)
 	g.jumped.Store(g.skipped)
+	g.fellAt.Store(g.leapt)
 	if len(buf.B) == 0 {
 		return why, why == ""
 	}

@@ -25,13 +25,14 @@ type PushHandler interface {
 
 // Options are what a server is made with and keeps for life. Streams is required.
 type Options struct {
-	Streams *stream.Registry
-	Limits  *access.Limits     // admission of viewers and connections; nil for no limits
-	Push    PushHandler        // nil refuses pushes with 404
-	Gate    Gate               // nil lets everyone watch
-	Metrics *telemetry.Metrics // nil for none
-	Log     *slog.Logger       // nil discards
-	Loops   int                // event loops; 0 for one a processor
+	Streams  *stream.Registry
+	Limits   *access.Limits     // admission of viewers and connections; nil for no limits
+	Push     PushHandler        // nil refuses pushes with 404
+	Gate     Gate               // nil lets everyone watch
+	Audience Audience           // nil: nobody is told
+	Metrics  *telemetry.Metrics // nil for none
+	Log      *slog.Logger       // nil discards
+	Loops    int                // event loops; 0 for one a processor
 	// PadPacket appends to dst a media packet padded to the nominal size, for viewers
 	// of plain ASF; nil sends packets as they are.
 	PadPacket func(dst, packet []byte, nominal int) ([]byte, error)
@@ -102,6 +103,7 @@ type Viewer struct {
 	Remote    netip.AddrPort // the same
 	UserAgent string         // as sent: escape it
 	Kind      string         // KindMMSH or KindASF
+	Relay     bool           // another pump
 	TLS       bool
 	Connected time.Time
 	BytesOut  uint64

@@ -138,6 +138,7 @@ func (c *cursor) jump(s *stream.Stream, back time.Duration) bool {
 		return true
 	}
 	c.skipped += seq - c.seq
+	c.leapt = stream.Monotonic()
 	s.Metrics().SkippedPackets.Add(seq - c.seq)
 	c.seq = seq
 	if h.Epoch != c.epoch {

@@ -78,6 +78,7 @@ func isFixed(a mmsh.Agent) bool { return a.MMSH && a.Major == 7 && a.Minor == 10
 func (s *Server) enter(t *seat) {
 	t.stream.ViewerJoined()
 	s.watching.Add(1)
+	s.tellJoined(t)
 	s.log.Debug("viewer joined", "stream", t.stream.Path(), "address", t.remote.String(), "client_id", t.outside, "user", t.user)
 }
 
@@ -94,6 +95,7 @@ func (s *Server) leave(t *seat, v Viewer, why Reason) {
 	v.Reason, v.Left = why, time.Now()
 	s.closed.add(v)
 	t.ended(v)
+	s.tellLeft(v)
 	s.log.Debug("viewer left", "stream", v.Stream, "address", v.Address, "client_id", v.ClientID, "user", v.User, "reason", string(why),
 		"bytes", v.BytesOut, "skipped_packets", v.Skipped, "connected", time.Since(t.since).Round(time.Millisecond))
 }
@@ -106,6 +108,6 @@ func (t *seat) describe() Viewer {
 	}
 	return Viewer{
 		ID: strconv.FormatUint(t.id, 10), ClientID: t.outside, User: t.user, By: t.by, SessionID: t.client, Visit: t.visit, Stream: t.stream.Path(), Address: t.remote.String(), Remote: t.remote,
-		UserAgent: t.agent, Kind: kind, TLS: t.tls, Connected: t.since,
+		UserAgent: t.agent, Kind: kind, Relay: t.relay, TLS: t.tls, Connected: t.since,
 	}
 }

@@ -65,6 +65,7 @@ type plan struct {
 	loops    int
 	push     PushHandler
 	gate     Gate
+	audience Audience
 	noPad    bool
 	egress   string
 	log      *slog.Logger
@@ -80,7 +81,7 @@ func newWorld(t testing.TB, p plan) *world {
 	}
 	files := openFiles(t)
 	w := &world{TB: t, reg: stream.NewRegistry(), pool: ringbuf.NewPool(0), limits: access.NewLimits(p.bounds), served: make(chan error, 4)}
-	o := Options{Streams: w.reg, Limits: w.limits, Metrics: telemetry.NewMetrics(), Loops: p.loops, Settings: p.settings, Push: p.push, Gate: p.gate, PadPacket: asf.Pad, Egress: p.egress, Log: p.log}
+	o := Options{Streams: w.reg, Limits: w.limits, Metrics: telemetry.NewMetrics(), Loops: p.loops, Settings: p.settings, Push: p.push, Gate: p.gate, Audience: p.audience, PadPacket: asf.Pad, Egress: p.egress, Log: p.log}
 	if p.noPad {
 		o.PadPacket = nil
 	}
