@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -71,6 +72,12 @@ type Feed struct {
 	pub  *stream.Publisher
 	over atomic.Bool // the role was given back
 
+	role struct {
+		sync.Mutex
+		backup bool              // as Claim.Fallback, until SetBackup
+		pub    *stream.Publisher // as pub, for SetBackup
+	}
+
 	header  *asf.Header // of the source, as viewers get it; nil before the first
 	pending bool        // header is not in force yet: the role is still to be taken
 	keys    asf.StreamSet
@@ -102,7 +109,9 @@ const (
 // NewFeed returns a feed. ctx bounds the wait for the publisher's role, nothing else.
 func NewFeed(ctx context.Context, o FeedOptions) *Feed {
 	o = o.withDefaults()
-	return &Feed{opts: o, ctx: ctx, t: o.Timeline, drops: map[string]*telemetry.Counter{}}
+	f := &Feed{opts: o, ctx: ctx, t: o.Timeline, drops: map[string]*telemetry.Counter{}}
+	f.role.backup = o.Claim.Fallback
+	return f
 }
 
 // Stream returns the stream fed.
@@ -137,6 +146,12 @@ func (f *Feed) Open() error {
 		return err
 	}
 	f.pub = pub
+	f.role.Lock()
+	f.role.pub = pub
+	if f.role.backup != f.opts.Claim.Fallback { // since it waits
+		pub.SetFallback(f.role.backup)
+	}
+	f.role.Unlock()
 	if f.opts.OnRevoke != nil {
 		go func() { // ends with the role: giving it back closes Done as well
 			<-pub.Done()
@@ -146,6 +161,29 @@ func (f *Feed) Open() error {
 		}()
 	}
 	return nil
+}
+
+// SetBackup says whether the source is a backup from now on, instead of what Claim.Fallback said. Any goroutine.
+func (f *Feed) SetBackup(backup bool) {
+	f.role.Lock()
+	defer f.role.Unlock()
+	f.role.backup = backup
+	if f.role.pub != nil {
+		f.role.pub.SetFallback(backup)
+	}
+}
+
+// revoked tells, before the role is given back, whether another source wants it.
+func (f *Feed) revoked() bool {
+	if f.pub == nil {
+		return false
+	}
+	select {
+	case <-f.pub.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // Lost says that the source is gone without having ended: viewers are held.

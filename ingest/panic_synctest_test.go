@@ -32,7 +32,7 @@ func TestSupervisorOutlivesAPanic(t *testing.T) {
 		r := newRig(t)
 		src := &panicky{actor: newActor("source", 320, true), times: 3}
 		before := telemetry.Panics()
-		r.supervised(t, SupervisorOptions{Sources: []Source{src}, BackoffMin: time.Second, BackoffMax: 4 * time.Second})
+		r.supervised(t, SupervisorOptions{RollOptions: RollOptions{Sources: []Source{src}}, BackoffMin: time.Second, BackoffMax: 4 * time.Second})
 		after(500 * time.Millisecond)
 		if n := telemetry.Panics() - before; n != 1 {
 			t.Errorf("%d panics within half a second, want 1: it must not be asked again at once", n)

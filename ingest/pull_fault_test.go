@@ -90,7 +90,7 @@ func superviseFault(t *testing.T, o PullOptions) *watched {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.supervised(t, SupervisorOptions{Sources: []Source{p}, BackoffMin: time.Millisecond, BackoffMax: 10 * time.Millisecond, Log: o.Log})
+	w.supervised(t, SupervisorOptions{RollOptions: RollOptions{Sources: []Source{p}}, BackoffMin: time.Millisecond, BackoffMax: 10 * time.Millisecond, Log: o.Log})
 	return w
 }
 

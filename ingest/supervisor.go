@@ -5,24 +5,31 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/stream-pump/stream-pump/stream"
 	"github.com/stream-pump/stream-pump/telemetry"
 )
 
-// SupervisorOptions describe how the sources of one stream are kept going. Stream, Timeline and Sources are
-// required; zero fields take the defaults.
-type SupervisorOptions struct {
-	Stream   *stream.Stream
-	Timeline *Timeline
-	Sources  []Source // in order of preference
+// RollOptions are the sources of one stream. They must be comparable: a source that is in two lists is the same one.
+type RollOptions struct {
+	Sources []Source // in order of preference
 
 	// PushFirst says that encoders push the stream and all sources are backups: none is asked while an encoder is
 	// there, and an encoder that comes takes over by itself.
 	PushFirst bool
 
-	ReturnAfter  time.Duration // while a backup plays, the better ones are tried so often; default 30 s, negative: never
+	ReturnAfter time.Duration // while a backup plays, the better ones are tried so often; default 30 s, negative: never
+}
+
+// SupervisorOptions describe how the sources of one stream are kept going. Stream, Timeline and Sources are
+// required; zero fields take the defaults.
+type SupervisorOptions struct {
+	Stream   *stream.Stream
+	Timeline *Timeline
+	RollOptions
+
 	BackoffMin   time.Duration // first pause after a failure; default 1 s
 	BackoffMax   time.Duration // longest pause; default 30 s
 	GoodRun      time.Duration // a source that delivered for so long was no failure; default 10 s
@@ -42,9 +49,6 @@ func (o SupervisorOptions) withDefaults() SupervisorOptions {
 			*d.field = d.value
 		}
 	}
-	if o.ReturnAfter == 0 {
-		o.ReturnAfter = 30 * time.Second
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -61,6 +65,10 @@ type Supervisor struct {
 	opts  SupervisorOptions
 	log   *slog.Logger
 	asked int // attempts that were no trials
+
+	mu      sync.Mutex // guards what follows
+	roll    *roll      // in force
+	playing *attempt   // that was told to play, nil before the first
 }
 
 // ErrNoSources says that there is nothing to supervise.
@@ -69,34 +77,70 @@ var ErrNoSources = errors.New("stream has no sources")
 // NewSupervisor returns a supervisor; Run starts it.
 func NewSupervisor(o SupervisorOptions) *Supervisor {
 	o = o.withDefaults()
-	return &Supervisor{opts: o, log: o.Log.With(slog.String("stream", o.Stream.Path()))}
+	return &Supervisor{opts: o, log: o.Log.With(slog.String("stream", o.Stream.Path())), roll: newRoll(o.RollOptions)}
+}
+
+// Update puts another list of sources in force, which must not be empty. The source that delivers goes on if it is in
+// the new list, and better ones are tried soon; if it is not, it is stopped and the list is gone through from its
+// beginning. Any goroutine.
+func (s *Supervisor) Update(o RollOptions) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.roll.replaced)
+	s.roll = newRoll(o)
+}
+
+// Playing returns the source that delivers, nil if none of the supervisor's does. Any goroutine.
+func (s *Supervisor) Playing() Source {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.playing; a != nil && isLive(a) && !a.over() {
+		return a.source
+	}
+	return nil
+}
+
+func (s *Supervisor) current() *roll {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.roll
+}
+
+func (s *Supervisor) setPlaying(a *attempt) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.playing = a
 }
 
 // Run asks the sources until ctx is done and returns ctx's error, ErrNoSources, or stream.ErrClosed when the stream
 // was removed. It is called once. No goroutine outlives it.
 func (s *Supervisor) Run(ctx context.Context) error {
-	if len(s.opts.Sources) == 0 {
+	if len(s.current().sources) == 0 {
 		return ErrNoSources
 	}
 	defer s.opts.Stream.GiveUp()
 	pause := s.opts.BackoffMin
 	for {
-		if s.opts.PushFirst && !s.awaitTurn(ctx) {
-			return ctx.Err()
+		r := s.current()
+		if r.pushFirst && !s.awaitTurn(ctx, r) {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			continue // another list
 		}
-		good, err := s.round(ctx)
+		good, err := s.round(ctx, r)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, stream.ErrClosed):
 			return stream.ErrClosed
-		case good && len(s.opts.Sources) > 1:
+		case r.stale(), good && len(r.sources) > 1:
 			pause = s.opts.BackoffMin
 			continue // there is another one to ask
 		case good:
 			pause = s.opts.BackoffMin
 		}
-		if !sleep(ctx, jitter(s.least(pause, err))) {
+		if !r.rest(ctx, jitter(s.least(pause, err))) {
 			return ctx.Err()
 		}
 		if !good {
@@ -114,143 +158,103 @@ func (s *Supervisor) least(pause time.Duration, err error) time.Duration {
 	return pause
 }
 
-// round asks one source after the other until one has played for a good while.
-func (s *Supervisor) round(ctx context.Context) (good bool, err error) {
-	for i := range s.opts.Sources {
-		a := s.play(ctx, i)
+// round asks one source of a list after the other until one has played for a good while, or another list is in force.
+func (s *Supervisor) round(ctx context.Context, r *roll) (good bool, err error) {
+	for i := range r.sources {
+		a := s.play(ctx, r, i)
 		if a.good(s.opts.GoodRun) {
 			return true, a.err
 		}
-		if err = a.err; ctx.Err() != nil || errors.Is(err, stream.ErrClosed) {
+		if err = a.err; ctx.Err() != nil || errors.Is(err, stream.ErrClosed) || r.stale() {
 			break
 		}
 	}
 	return false, err
 }
 
-// play runs source i, and better ones in its place as they come back, until it ends.
-func (s *Supervisor) play(ctx context.Context, i int) *attempt {
-	cur := s.start(ctx, i, false)
-	for i > 0 && s.opts.ReturnAfter > 0 {
+// play runs source i of a list, and better ones in its place as they come back, until it ends. A list that takes the
+// place of this one is followed as long as the source stays.
+func (s *Supervisor) play(ctx context.Context, r *roll, i int) *attempt {
+	cur := s.start(ctx, r, i, nil)
+	s.setPlaying(cur)
+	wait := r.returnAfter
+	for {
+		var again <-chan time.Time
+		if i > 0 && r.returnAfter > 0 {
+			again = time.After(wait)
+		}
 		select {
 		case <-cur.done:
 			return cur
-		case <-time.After(s.opts.ReturnAfter):
+		case <-r.replaced:
+			next := s.current()
+			j := next.index(cur.source)
+			if j < 0 || j > 0 && !isLive(cur) {
+				cur.stop()
+				return cur
+			}
+			r, i = next, j
+			cur.setBackup(r.isBackup(i))
+			wait = min(r.returnAfter, s.opts.BackoffMin) // who is better may just have come back
+			continue
+		case <-again:
+			wait = min(2*wait, r.returnAfter)
 		}
-		if better, j := s.tryBetter(ctx, i, cur); better != nil {
+		if better, j := s.tryBetter(ctx, r, i, cur); better != nil {
 			cur.stop()
 			cur, i = better, j
+			s.setPlaying(cur)
 		}
 	}
-	<-cur.done
-	return cur
 }
 
-// tryBetter tries the sources before i while cur plays. One that delivers has taken the stream over.
-func (s *Supervisor) tryBetter(ctx context.Context, i int, cur *attempt) (*attempt, int) {
+// tryBetter tries the sources of a list before i while cur plays. One that delivers has taken the stream over.
+func (s *Supervisor) tryBetter(ctx context.Context, r *roll, i int, cur *attempt) (*attempt, int) {
 	for j := range i {
-		if !isLive(cur) {
+		if !isLive(cur) || cur.over() || r.stale() {
 			return nil, 0 // nothing to return from: the list is gone through anyway
 		}
-		a := s.start(ctx, j, true)
-		select {
-		case <-a.live:
-			return a, j
-		case <-a.done:
-		case <-cur.done:
-			a.stop()
-			return nil, 0
-		case <-time.After(s.opts.TrialTimeout):
-			a.stop()
-		}
-		if isLive(a) {
+		if a := s.start(ctx, r, j, cur); s.tookOver(r, a, cur) {
 			return a, j
 		}
 	}
 	return nil, 0
 }
 
-// awaitTurn waits until no encoder is there.
-func (s *Supervisor) awaitTurn(ctx context.Context) bool {
+// tookOver waits for a, which is tried while cur plays, until it delivers in its place, or is no good.
+func (s *Supervisor) tookOver(r *roll, a, cur *attempt) bool {
+	limit := time.NewTimer(s.opts.TrialTimeout)
+	defer limit.Stop()
+	for ended := cur.done; ; {
+		select {
+		case <-a.live:
+			return true
+		case <-a.done:
+			return isLive(a)
+		case <-ended:
+			if cur.madeWay { // for a, which delivers in a moment
+				ended = nil
+				continue
+			}
+		case <-r.replaced:
+		case <-limit.C:
+		}
+		a.stop()
+		return isLive(a)
+	}
+}
+
+// awaitTurn waits until no encoder is there. It reports false when ctx is done, or another list is in force.
+func (s *Supervisor) awaitTurn(ctx context.Context, r *roll) bool {
 	for free := 0; free < 2; free++ {
 		if s.opts.Stream.Source() != "" {
 			free = 0
 		}
-		if !sleep(ctx, pushPoll) {
+		if !r.rest(ctx, pushPoll) || r.stale() {
 			return false
 		}
 	}
 	return true
-}
-
-// attempt is one run of one source.
-type attempt struct {
-	live, done chan struct{}
-	cancel     context.CancelFunc
-	liveAt     time.Time // valid once live is closed
-	endedAt    time.Time // valid once done is closed
-	err        error     // valid once done is closed
-}
-
-func isLive(a *attempt) bool {
-	select {
-	case <-a.live:
-		return true
-	default:
-		return false
-	}
-}
-
-func (a *attempt) stop() {
-	a.cancel()
-	<-a.done
-}
-
-// good tells, once it is done, whether it delivered for as long as that.
-func (a *attempt) good(least time.Duration) bool {
-	return isLive(a) && a.endedAt.Sub(a.liveAt) >= least
-}
-
-// start runs source i in a goroutine.
-func (s *Supervisor) start(ctx context.Context, i int, trial bool) *attempt {
-	ctx, cancel := context.WithCancel(ctx)
-	a := &attempt{live: make(chan struct{}), done: make(chan struct{}), cancel: cancel}
-	src, backup := s.opts.Sources[i], i > 0 || s.opts.PushFirst
-	log := s.log.With(slog.String("source", src.Name()))
-	feed := NewFeed(ctx, FeedOptions{
-		Stream: s.opts.Stream, Timeline: s.opts.Timeline,
-		Claim: stream.Claim{Name: src.Name(), Fallback: backup},
-		Trial: trial, Repeats: true, OnRevoke: cancel, Log: s.opts.Log,
-		OnLive: func() {
-			a.liveAt = time.Now()
-			close(a.live)
-			log.Info("source connected", slog.Bool("backup", backup))
-		},
-	})
-	if !trial {
-		s.opts.Stream.Await()
-		if s.asked++; s.asked > 1 {
-			s.opts.Stream.Metrics().SourceReconnects.Inc()
-		}
-	}
-	go func() {
-		defer close(a.done)
-		defer cancel()
-		a.err = s.ask(ctx, src, feed)
-		feed.Lost()
-		a.endedAt = time.Now()
-		switch {
-		case ctx.Err() != nil: // it was told to stop, or to make way
-			log.Info("source left", slog.Uint64("packets", feed.Packets()))
-		case isLive(a):
-			log.Warn("source lost", slog.Any("reason", a.err), slog.Uint64("packets", feed.Packets()))
-		case !trial:
-			log.Warn("source not available", slog.Any("reason", a.err))
-		default:
-			log.Debug("source still not available", slog.Any("reason", a.err))
-		}
-	}()
-	return a
 }
 
 // errPanicked says that a source was lost by a mistake in the program.

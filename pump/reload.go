@@ -77,7 +77,7 @@ func (p *Pump) Reload(cfg *config.Config, partial bool) (info ReloadInfo, err er
 	if p.stopped {
 		return ReloadInfo{}, ErrStopping
 	}
-	info = p.describeDifference(config.Diff(p.cfg, cfg))
+	info = p.describeDifference(cfg)
 	if len(info.NeedsRestart) > 0 && !partial {
 		return info, ErrNeedsRestart
 	}
@@ -111,7 +111,7 @@ func (p *Pump) Compare(cfg *config.Config) (info ReloadInfo, err error) {
 	if err := p.try(next); err != nil {
 		return ReloadInfo{}, err
 	}
-	info = p.describeDifference(config.Diff(p.cfg, cfg))
+	info = p.describeDifference(cfg)
 	if p.keeper != nil && cfg.SSL {
 		if info.Warnings, err = p.withCertificate(next, p.keeper.Check); err != nil {
 			return ReloadInfo{}, err
@@ -121,12 +121,17 @@ func (p *Pump) Compare(cfg *config.Config) (info ReloadInfo, err error) {
 }
 
 // describeDifference counts whom each change disturbs. The caller holds p.mu.
-func (p *Pump) describeDifference(d config.Difference) ReloadInfo {
+func (p *Pump) describeDifference(cfg *config.Config) ReloadInfo {
+	d := config.Diff(p.cfg, cfg)
 	info := DescribeDifference(d)
+	stays := p.undisturbed(d, cfg)
 	counted := map[string]bool{}
 	for i := range info.Changes {
 		c := &info.Changes[i]
 		key := strings.ToLower(c.Stream)
+		if c.Effect == string(config.EffectSource) && stays[key] {
+			c.Effect = string(config.EffectNext)
+		}
 		if st := p.stations[key]; st != nil && config.Effect(c.Effect).Disturbs() {
 			c.Viewers = st.stream.Viewers()
 			if !counted[key] {
@@ -136,6 +141,22 @@ func (p *Pump) describeDifference(d config.Difference) ReloadInfo {
 		}
 	}
 	return info
+}
+
+// undisturbed returns the streams whose sources change, but not the one that delivers now.
+// The caller holds p.mu.
+func (p *Pump) undisturbed(d config.Difference, cfg *config.Config) map[string]bool {
+	m := map[string]bool{}
+	for _, c := range d.Changed {
+		key := strings.ToLower(c.New.Path)
+		st := p.stations[key]
+		if st == nil || !c.Source {
+			continue
+		}
+		l, err := p.lineupOf(c.New, cfg, st.lineup)
+		m[key] = err == nil && st.staysWith(l)
+	}
+	return m
 }
 
 // DescribeDifference tells what a reload would do of a pump that nobody watches.
@@ -161,7 +182,7 @@ func (p *Pump) try(cfg *config.Config) error {
 	var errs []error
 	for _, s := range cfg.Streams {
 		if s.Enabled {
-			_, _, err := p.sourcesOf(s, cfg)
+			_, err := p.lineupOf(s, cfg, lineup{})
 			_, gateErr := p.gatesOf(s, cfg, newGuards())
 			errs = append(errs, err, gateErr)
 		}

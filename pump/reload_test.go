@@ -76,8 +76,9 @@ func TestReloadChangesSource(t *testing.T) {
 	w.awaitLive("card")
 	v := w.play("card")
 	v.packets(5)
-	info := w.reload("streams: [{path: card, type: mmsh_pull, name: Card, sources: [{url: 'mmsh://127.0.0.1:1/x'}, {type: test_card}]}]\n")
-	w.did(info, "stream card type: test_card → mmsh_pull [source 1]", "stream card sources: [] → [mmsh://127.0.0.1:1/x, test_card] [source 1]")
+	const file = "../internal/testcard/testcard.asf"
+	info := w.reload("streams: [{path: card, type: mmsh_pull, name: Card, sources: [{url: 'mmsh://127.0.0.1:1/x'}, {type: file_loop, file: " + file + "}]}]\n")
+	w.did(info, "stream card type: test_card → mmsh_pull [source 1]", "stream card sources: [] → [mmsh://127.0.0.1:1/x, file_loop "+file+"] [source 1]")
 	if info.Disturbed != 1 {
 		t.Errorf("%d viewers disturbed, want 1", info.Disturbed)
 	}
@@ -87,6 +88,70 @@ func TestReloadChangesSource(t *testing.T) {
 	if s.State != "fallback" || s.Type != "mmsh_pull" || len(s.Sources) != 2 {
 		t.Errorf("stream: %+v", s)
 	}
+}
+
+// A list of sources that changes around the one that delivers leaves it alone, and with it
+// everybody who watches; its place in the list is what it is from then on.
+func TestReloadKeepsTheSourceThatDelivers(t *testing.T) {
+	w := newWorld(t, card)
+	w.awaitLive("card")
+	v := w.play("card")
+	v.packets(5)
+	const backup = "streams: [{path: card, type: mmsh_pull, name: Card, sources: [{url: 'mmsh://127.0.0.1:1/x'}, {type: test_card}]}]\n"
+	compared := w.ask("POST", "/api/v1/diff")
+	for _, c := range []struct{ file, state string }{
+		{backup, "fallback"},
+		{card, "live"},
+		{strings.Replace(backup, "127.0.0.1:1/x", "127.0.0.1:1/y", 1), "fallback"},
+	} {
+		info := w.reload(c.file)
+		for _, x := range info.Changes {
+			if x.Effect != "next" || x.Viewers != 0 {
+				t.Errorf("%s: %s, disturbs %d", x.Text, x.Effect, x.Viewers)
+			}
+		}
+		if len(info.Changes) == 0 || info.Disturbed != 0 {
+			t.Errorf("%+v", info)
+		}
+		w.eventually("the stream is "+c.state, func() bool { return w.registry.Lookup("card").State().String() == c.state })
+		v.packets(10)
+	}
+	if text := w.log.String(); strings.Count(text, `msg="source connected"`) != 1 || strings.Contains(text, `msg="source left"`) || compared.status != http.StatusOK {
+		t.Errorf("the source did not go on")
+	}
+	if n := w.registry.Lookup("card").Metrics().SourceReconnects.Load(); n != 0 {
+		t.Errorf("%d reconnects", n)
+	}
+}
+
+// So does a list of backups that changes behind an encoder that pushes; one that may not
+// push first any more makes way.
+func TestReloadKeepsTheEncoderThatComesFirst(t *testing.T) {
+	w := newWorld(t, "streams: [{path: s, type: mmsh_push}]\n")
+	encoder := w.push("s", 0)
+	encoder.packets(6)
+	w.awaitLive("s")
+	v := w.play("s")
+	v.packets(1)
+	st := w.registry.Lookup("s")
+	name := st.Source()
+	for _, backups := range []string{"{type: test_card}", "{type: file_loop, file: ../internal/testcard/testcard.asf}"} {
+		info := w.reload("streams: [{path: s, type: mmsh_push, sources: [{type: mmsh_push}, " + backups + "]}]\n")
+		if info.Disturbed != 0 || len(info.Changes) != 1 {
+			t.Errorf("%+v", info)
+		}
+		encoder.packets(5)
+		v.packets(5)
+		if st.Source() != name {
+			t.Fatalf("the source is %q, was %q", st.Source(), name)
+		}
+	}
+	info := w.reload("streams: [{path: s, type: test_card}]\n")
+	if info.Disturbed != 1 {
+		t.Errorf("%+v", info)
+	}
+	w.eventually("the encoder has made way", func() bool { return st.Source() == "test card" })
+	v.packets(10)
 }
 
 func TestReloadSettings(t *testing.T) {

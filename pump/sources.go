@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,30 +14,67 @@ import (
 	"github.com/stream-pump/stream-pump/telemetry"
 )
 
-// sourcesOf returns what is asked for a stream, in order of preference; pushFirst tells
-// that encoders come before all of them.
-func (p *Pump) sourcesOf(c config.Stream, whole *config.Config) (list []ingest.Source, pushFirst bool, err error) {
-	pushFirst = c.Type == config.TypePush
-	for i, o := range c.AllSources() {
-		switch o.Type {
-		case config.TypePush:
-			pushFirst = pushFirst || i == 0
-		case config.TypeFileLoop:
-			list = append(list, ingest.NewFile(o.File))
-		case config.TypeTestCard:
-			list = append(list, ingest.NewTestCard())
-		case config.TypePull:
-			pull, err := ingest.NewPull(ingest.PullOptions{
-				URL: sourceURL(o), User: o.User, Password: o.Password, Proxy: proxyOf(c, whole),
-				Timeout: whole.Pull.Timeout.D(), Log: p.events,
-			})
-			if err != nil {
-				return nil, false, fmt.Errorf("stream %s: %w", c.Path, err)
-			}
-			list = append(list, pull)
-		}
+// lineup is what is asked for a stream, in order of preference; pushFirst tells that encoders
+// come before all of them. It is not changed.
+type lineup struct {
+	list      []asked
+	pushFirst bool
+}
+
+// asked is one source with what it was made from.
+type asked struct {
+	cfg    config.Source
+	proxy  *ingest.Proxy
+	source ingest.Source
+}
+
+// sources returns the bare sources.
+func (l *lineup) sources() (list []ingest.Source) {
+	for _, a := range l.list {
+		list = append(list, a.source)
 	}
-	return list, pushFirst, nil
+	return list
+}
+
+// has tells whether a source is among them.
+func (l *lineup) has(s ingest.Source) bool { return slices.Contains(l.sources(), s) }
+
+// lineupOf makes the sources of a stream. What is in the former lineup too is the same
+// source, so that it need not start anew.
+func (p *Pump) lineupOf(c config.Stream, whole *config.Config, former lineup) (l lineup, err error) {
+	l.pushFirst = c.Type == config.TypePush
+	left := slices.Clone(former.list)
+	for i, o := range c.AllSources() {
+		if o.Type == config.TypePush {
+			l.pushFirst = l.pushFirst || i == 0
+			continue
+		}
+		a := asked{cfg: o, proxy: proxyOf(c, whole)}
+		same := func(b asked) bool { return b.cfg == a.cfg && reflect.DeepEqual(b.proxy, a.proxy) }
+		if at := slices.IndexFunc(left, same); at >= 0 {
+			l.list = append(l.list, left[at])
+			left = slices.Delete(left, at, at+1)
+			continue
+		}
+		if a.source, err = p.newSource(a, whole); err != nil {
+			return lineup{}, fmt.Errorf("stream %s: %w", c.Path, err)
+		}
+		l.list = append(l.list, a)
+	}
+	return l, nil
+}
+
+func (p *Pump) newSource(a asked, whole *config.Config) (ingest.Source, error) {
+	switch a.cfg.Type {
+	case config.TypeFileLoop:
+		return ingest.NewFile(a.cfg.File), nil
+	case config.TypeTestCard:
+		return ingest.NewTestCard(), nil
+	}
+	return ingest.NewPull(ingest.PullOptions{
+		URL: sourceURL(a.cfg), User: a.cfg.User, Password: a.cfg.Password, Proxy: a.proxy,
+		Timeout: whole.Pull.Timeout.D(), Log: p.events,
+	})
 }
 
 // sourceURL returns where a pulled source is.

@@ -25,7 +25,9 @@ type station struct {
 	target   *ingest.Target // nil: nobody may push it
 	guards   guards         // never changes
 	gates    gates
-	stop     func() // ends the sources and waits for them
+	lineup   lineup
+	sup      *ingest.Supervisor // of the lineup, nil for an empty one
+	stop     func()             // ends the sources and waits for them
 }
 
 // newStation makes the stream and starts its sources.
@@ -42,7 +44,7 @@ func (p *Pump) newStation(c config.Stream, whole *config.Config) (*station, erro
 		},
 	})
 	setBounds(st.stream, c, whole)
-	sources, pushFirst, err := p.sourcesOf(c, whole)
+	l, err := p.lineupOf(c, whole, lineup{})
 	if err == nil {
 		st.gates, err = p.gatesOf(c, whole, st.guards)
 	}
@@ -54,7 +56,7 @@ func (p *Pump) newStation(c config.Stream, whole *config.Config) (*station, erro
 		return nil, err
 	}
 	countReasons(st.stream.Metrics())
-	p.feed(st, whole, sources, pushFirst)
+	p.feed(st, whole, l)
 	log.Info("stream", slog.String("type", c.Type), slog.String("name", c.Name), slog.Any("sources", sourceNames(c)))
 	return st, nil
 }
@@ -93,20 +95,17 @@ func setBounds(s *stream.Stream, c config.Stream, whole *config.Config) {
 }
 
 // feed starts the sources of a station, and decides who may push it.
-func (p *Pump) feed(st *station, whole *config.Config, sources []ingest.Source, pushFirst bool) {
+func (p *Pump) feed(st *station, whole *config.Config, l lineup) {
 	st.target = targetOf(st, st.gates.publish)
-	if len(sources) == 0 {
+	st.lineup, st.sup = l, nil
+	if len(l.list) == 0 {
 		return
 	}
-	returnAfter := st.cfg.ReturnAfter.D()
-	if returnAfter == 0 {
-		returnAfter = -1
-	}
-	sup := ingest.NewSupervisor(ingest.SupervisorOptions{
-		Stream: st.stream, Timeline: st.timeline, Sources: sources, PushFirst: pushFirst,
-		ReturnAfter: returnAfter, BackoffMin: whole.Pull.Backoff.Min.D(), BackoffMax: whole.Pull.Backoff.Max.D(),
-		Log: p.events,
+	st.sup = ingest.NewSupervisor(ingest.SupervisorOptions{
+		Stream: st.stream, Timeline: st.timeline, RollOptions: st.roll(),
+		BackoffMin: whole.Pull.Backoff.Min.D(), BackoffMax: whole.Pull.Backoff.Max.D(), Log: p.events,
 	})
+	sup := st.sup
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() { _ = sup.Run(ctx) }) // it has logged every source's end
@@ -114,6 +113,32 @@ func (p *Pump) feed(st *station, whole *config.Config, sources []ingest.Source, 
 		cancel()
 		done.Wait()
 	}
+}
+
+// roll is the lineup as the supervisor wants it.
+func (st *station) roll() ingest.RollOptions {
+	returnAfter := st.cfg.ReturnAfter.D()
+	if returnAfter == 0 {
+		returnAfter = -1
+	}
+	return ingest.RollOptions{Sources: st.lineup.sources(), PushFirst: st.lineup.pushFirst, ReturnAfter: returnAfter}
+}
+
+// playing returns the source of the lineup that delivers, nil if none does.
+func (st *station) playing() ingest.Source {
+	if st.sup == nil {
+		return nil
+	}
+	return st.sup.Playing()
+}
+
+// staysWith tells whether the viewers notice nothing of another lineup: whoever delivers
+// now stays.
+func (st *station) staysWith(l lineup) bool {
+	if now := st.playing(); now != nil {
+		return l.has(now)
+	}
+	return l.pushFirst && st.stream.Source() != ""
 }
 
 // targetOf returns what encoders push to, nil for a stream that is not pushed.
@@ -138,8 +163,9 @@ func isPushed(c config.Stream) bool {
 	return false
 }
 
-// retune applies what a reload changed in a stream that stays. The sources start anew
-// only if they must: viewers are held meanwhile. On an error the stream is as it was.
+// retune applies what a reload changed in a stream that stays. With another lineup, a
+// source that is in both goes on; when the one that delivers is not, viewers are held until
+// another one does. On an error the stream is as it was.
 func (p *Pump) retune(st *station, c config.Stream, whole *config.Config, anew bool) error {
 	setBounds(st.stream, c, whole)
 	st.stream.SetName(c.Name)
@@ -147,15 +173,22 @@ func (p *Pump) retune(st *station, c config.Stream, whole *config.Config, anew b
 		st.cfg = c // the gates follow
 		return nil
 	}
-	sources, pushFirst, err := p.sourcesOf(c, whole)
+	l, err := p.lineupOf(c, whole, st.lineup)
 	if err != nil {
 		return err
 	}
+	st.cfg = c
+	if !l.pushFirst && st.playing() == nil {
+		st.stream.Kick() // an encoder that may not push any more, or no longer comes first
+	}
+	if st.sup != nil && len(l.list) > 0 {
+		st.lineup = l
+		st.sup.Update(st.roll())
+		return nil
+	}
 	st.stop()
 	st.stop = func() {}
-	st.stream.Kick() // an encoder that may not push any more
-	st.cfg = c
-	p.feed(st, whole, sources, pushFirst)
+	p.feed(st, whole, l)
 	return nil
 }
 

@@ -29,12 +29,12 @@ func (e *BusyError) Error() string {
 }
 
 // Publisher is the producer's role of one stream. SetHeader, Publish and End are
-// called by one goroutine; Revoked, Done and Lost may be called from any.
+// called by one goroutine; Revoked, Done, Lost and SetFallback may be called from any.
 type Publisher struct {
 	s        *Stream
 	name     string
 	since    time.Time
-	fallback bool
+	fallback bool // guarded by s.mu
 	revoked  atomic.Bool
 	done     chan struct{} // closed when the role is wanted back
 	returned bool          // guarded by s.mu
@@ -200,6 +200,23 @@ func (p *Publisher) Resume() {
 	}
 	s.stopHold()
 	if p.fallback {
+		s.setState(Fallback)
+	} else {
+		s.setState(Live)
+	}
+}
+
+// SetFallback says whether the publisher is a backup source from now on, since the order
+// of sources has changed: a stream that delivers changes its state with it.
+func (p *Publisher) SetFallback(backup bool) {
+	s := p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.fallback = backup
+	if s.owner != p || p.revoked.Load() || !s.State().Delivering() {
+		return
+	}
+	if backup {
 		s.setState(Fallback)
 	} else {
 		s.setState(Live)
