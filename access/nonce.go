@@ -17,7 +17,7 @@ import (
 // remembered, to refuse replays, and of those at most maxUsed.
 const (
 	nonceBytes = 8 + 8 + 16
-	maxUsed    = 1024
+	maxUsed    = 1 << 14 // as many viewers can log in within a nonce's lifetime
 )
 
 type nonces struct {
@@ -26,8 +26,9 @@ type nonces struct {
 	now      func() time.Time
 	began    time.Time
 
-	mu   sync.Mutex
-	used map[string]*usedNonce
+	mu    sync.Mutex
+	used  map[string]*usedNonce
+	swept time.Time // when the table was last full and gone through
 }
 
 type usedNonce struct {
@@ -109,6 +110,10 @@ func (n *nonces) makeRoom() bool {
 		return true
 	}
 	now := n.now()
+	if now.Sub(n.swept) < time.Second {
+		return false
+	}
+	n.swept = now
 	for k, u := range n.used {
 		if now.After(u.expires) {
 			delete(n.used, k)

@@ -330,3 +330,17 @@ func TestPushHook(t *testing.T) {
 		}
 	})
 }
+
+// The end of a publication is told once, whoever notices it: the connection, a timer, or
+// another encoder.
+func TestPublicationEndsOnce(t *testing.T) {
+	d := newDoor(t)
+	var told []string
+	f := &pushFeed{Feed: d.feed(), tell: func(reason string, _ uint64) { told = append(told, reason) }}
+	f.End()
+	f.Lost()
+	f.finish(PublishRefused)
+	if len(told) != 1 || told[0] != PublishEnded {
+		t.Errorf("told %v", told)
+	}
+}
