@@ -168,6 +168,8 @@ func TestAHungLoopIsNotHidden(t *testing.T) {
 	o := newOverseer(t, watchdog)
 	h := &hanger{hung: make(chan struct{}, 1), free: make(chan struct{})}
 	w := runWorld(t, card, func(inner slog.Handler) slog.Handler { h.Handler = inner; return h })
+	release := sync.OnceFunc(func() { close(h.free) })
+	t.Cleanup(release) // before the pump ends, which a hung loop would hold up
 	w.awaitLive("card")
 	for range 3 {
 		o.awaits(`^WATCHDOG=1$`)
@@ -193,7 +195,7 @@ func TestAHungLoopIsNotHidden(t *testing.T) {
 		}
 	}
 
-	close(h.free)
+	release()
 	o.awaits(`^WATCHDOG=1$`)
 }
 

@@ -71,7 +71,7 @@ func Run(ctx context.Context, o Options) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(wait/2 + rand.N(wait/2+1)):
+		case <-time.After(wait/2 + rand.N(wait/2+1)): // #nosec G404 -- no secret
 		}
 		wait = min(2*wait, o.WaitMax)
 	}
