@@ -191,7 +191,14 @@ func (m *machine) checkInstalled() {
 	}
 	// As the user it runs as, it can read its configuration, which is right.
 	m.must("setpriv", "--reuid", "stream-pump", "--regid", "stream-pump", "--init-groups", "stream-pump", "check", packagedConfig)
-	for _, program := range []string{"stream-pump", "loadtest"} {
+	house := m.has("/usr/bin/pump-house")
+	if house {
+		m.must("setpriv", "--reuid", "pump-house", "--regid", "pump-house", "--init-groups", "pump-house", "check", "/etc/pump-house/pump-house.yaml")
+	}
+	for _, program := range []string{"stream-pump", "loadtest", "pump-house"} {
+		if program == "pump-house" && !house {
+			continue
+		}
 		f, err := elf.Open(filepath.Join(m.root, "usr/bin", program))
 		if err != nil {
 			m.Fatal(err)
@@ -202,14 +209,22 @@ func (m *machine) checkInstalled() {
 		_ = f.Close()
 	}
 	units, _ := filepath.Glob(filepath.Join(m.root, packagedUnits, "stream-pump*"))
+	if house {
+		units = append(units, filepath.Join(m.root, packagedUnits, "pump-house.service"))
+	}
 	for i := range units {
 		units[i] = strings.TrimPrefix(units[i], m.root)
 	}
-	if out, ok := m.run(append([]string{"systemd-analyze", "verify", "--man=no"}, units...)...); !ok || strings.Contains(out, "stream-pump") {
+	if out, ok := m.run(append([]string{"systemd-analyze", "verify", "--man=no"}, units...)...); !ok || strings.Contains(out, "pump") {
 		m.Errorf("systemd-analyze verify:\n%s", out)
 	}
-	if out, ok := m.run("systemd-analyze", "security", "--offline=true", "--threshold=15", "stream-pump.service"); !ok {
-		m.Errorf("systemd-analyze security:\n%s", out)
+	for _, unit := range units {
+		if filepath.Ext(unit) != ".service" {
+			continue
+		}
+		if out, ok := m.run("systemd-analyze", "security", "--offline=true", "--threshold=15", unit); !ok {
+			m.Errorf("systemd-analyze security:\n%s", out)
+		}
 	}
 }
 
@@ -243,7 +258,7 @@ func TestDebianPackage(t *testing.T) {
 	m.edit("/var/lib/stream-pump/state", "what the pump keeps")
 	m.edit("/etc/stream-pump/environment", "STREAM_PUMP_PORT=80")
 	m.must("dpkg", "-r", "stream-pump")
-	left := without(m.files(), before)
+	left := withoutHouse(without(m.files(), before))
 	if want := []string{"/etc/stream-pump", "/etc/stream-pump/environment", packagedConfig, packagedConfig + ".dpkg-dist",
 		"/var/lib/stream-pump", "/var/lib/stream-pump/state"}; !slices.Equal(left, want) {
 		t.Errorf("removed, it leaves %q, want %q", left, want)
@@ -252,9 +267,11 @@ func TestDebianPackage(t *testing.T) {
 	if left := without(m.files(), before); len(left) > 0 {
 		t.Errorf("purged, it leaves %q", left)
 	}
-	for _, database := range []string{"passwd", "group"} {
-		if out, ok := m.run("getent", database, "stream-pump"); ok {
-			t.Errorf("purged, it leaves %s", out)
+	for _, name := range []string{"stream-pump", "pump-house"} {
+		for _, database := range []string{"passwd", "group"} {
+			if out, ok := m.run("getent", database, name); ok {
+				t.Errorf("purged, it leaves %s", out)
+			}
 		}
 	}
 }
@@ -284,6 +301,13 @@ func TestRPMPackage(t *testing.T) {
 	if left, want := without(m.files(), before), []string{"/etc/stream-pump", packagedConfig + ".rpmsave"}; !slices.Equal(left, want) {
 		t.Errorf("removed, it leaves %q, want %q", left, want)
 	}
+}
+
+// withoutHouse leaves the configuration of a house out, which stays as that of a pump does.
+func withoutHouse(list []string) []string {
+	return slices.DeleteFunc(list, func(s string) bool {
+		return s == "/etc/pump-house" || s == "/etc/pump-house/pump-house.yaml"
+	})
 }
 
 // without gives the entries of a sorted list that another one lacks.
