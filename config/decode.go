@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -14,10 +15,11 @@ type decoder struct {
 	where    map[string]position // of every value met, by path: streams[0].path
 	present  map[string]bool     // paths that were given more than nothing
 	broken   map[string]bool     // paths of streams that are no mapping at all
+	form     *form
 }
 
 func newDecoder(file string) *decoder {
-	return &decoder{file: file, where: map[string]position{}, present: map[string]bool{}, broken: map[string]bool{}}
+	return newDecoderOf(file, &pumpForm)
 }
 
 func (d *decoder) problem(at position, what, right string) {
@@ -78,7 +80,19 @@ func (d *decoder) value(n *node, v reflect.Value, path string) {
 		d.value(n, v.Elem(), path)
 	case *Admin:
 		d.admin(n, v, path)
+	case *RosterNetwork:
+		d.network(n, v, path)
+	case *RosterExpect:
+		d.expectation(n, v, path)
+	case *netip.Prefix:
+		d.prefix(n, p, path)
+	case *netip.Addr:
+		d.address(n, p, path)
 	default:
+		if fresh := d.form.entry(v.Type()); fresh != nil {
+			d.list(n, v, path, fresh)
+			return
+		}
 		if isStructs(v.Type()) {
 			d.list(n, v, path, func() reflect.Value { return reflect.Zero(v.Type().Elem()) })
 			return
@@ -243,16 +257,18 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
+// silent are the keys that say nothing in front of another one: lists, but for the first.
+var silent = []string{"source_options", "streams[", "sources[", "pumps[", "expect[", "webhooks["}
+
 // lastKey returns how a problem names the value at path: its key, with the one
 // above where the key alone says little.
 func lastKey(path string) string {
 	parts := strings.Split(path, ".")
-	for i := range parts {
-		parts[i], _, _ = strings.Cut(parts[i], "[")
-	}
-	last := parts[len(parts)-1]
+	last, _, _ := strings.Cut(parts[len(parts)-1], "[")
 	if len(parts) > 1 {
-		if above := parts[len(parts)-2]; above != "streams" && above != "source_options" && above != "sources" {
+		above := parts[len(parts)-2]
+		if !slices.ContainsFunc(silent, func(s string) bool { return strings.HasPrefix(above, s) }) {
+			above, _, _ = strings.Cut(above, "[")
 			return above + "." + last
 		}
 	}

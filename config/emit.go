@@ -111,17 +111,20 @@ func (e *emitter) nested(v reflect.Value, indent int) {
 
 func (e *emitter) line(s string) { e.b.WriteString(" " + s + "\n") }
 
-func (e *emitter) string(s, key string) string {
+func (e *emitter) string(s, key string) string { return quoted(e.text(s, key)) }
+
+// text is a text as it may be shown.
+func (e *emitter) text(s, key string) string {
 	if e.redact && s != "" {
 		if isSecret(key) {
-			return quoted("***")
+			return "***"
 		}
 		switch key {
-		case "url", "redirect_404_to":
+		case "url", "redirect_404_to", "fallback_url":
 			s = redactURL(s)
 		}
 	}
-	return quoted(s)
+	return s
 }
 
 // redactURL hides user information and every value of the query: the file does not

@@ -21,14 +21,14 @@ func (d *decoder) environment(root *node, env []string) *node {
 	slices.Sort(vars)
 	for _, v := range vars {
 		name, value, _ := strings.Cut(v, "=")
-		rest, found := strings.CutPrefix(name, envPrefix)
+		rest, found := strings.CutPrefix(name, d.form.env)
 		if !found || value == "" || reserved(rest, value) {
 			continue
 		}
-		path := keysOfEnv(reflect.TypeFor[Config](), rest)
+		path := keysOfEnv(d.form.root, rest)
 		at := position{file: name}
 		if path == nil {
-			d.problem(at, "no setting has this name", nearestEnv(rest))
+			d.problem(at, "no setting has this name", d.form.nearestEnv(rest))
 			continue
 		}
 		n := &node{kind: kindEnv, at: at, text: value, size: 1}
@@ -97,8 +97,10 @@ func isStructs(t reflect.Type) bool {
 }
 
 // EnvNames returns the variables of all settings outside the streams, sorted.
-func EnvNames() []string {
-	names := envNames(reflect.TypeFor[Config](), envPrefix)
+func EnvNames() []string { return pumpForm.envNames() }
+
+func (f *form) envNames() []string {
+	names := envNames(f.root, f.env)
 	slices.Sort(names)
 	return names
 }
@@ -120,17 +122,17 @@ func envNames(t reflect.Type, prefix string) []string {
 	return names
 }
 
-func nearestEnv(rest string) string {
+func (f *form) nearestEnv(rest string) string {
 	var names []string
-	for _, n := range EnvNames() {
-		names = append(names, strings.ToLower(strings.TrimPrefix(n, envPrefix)))
+	for _, n := range f.envNames() {
+		names = append(names, strings.ToLower(strings.TrimPrefix(n, f.env)))
 	}
 	said := nearest(rest, names)
 	if word, found := strings.CutPrefix(said, "did you mean "); found {
 		word = strings.Trim(word, "\"?")
-		return fmt.Sprintf("did you mean %s%s?", envPrefix, strings.ToUpper(word))
+		return fmt.Sprintf("did you mean %s%s?", f.env, strings.ToUpper(word))
 	}
-	return "a setting's path in upper case, as in STREAM_PUMP_PULSE_MIN"
+	return "a setting's path in upper case, as in " + f.env + f.envExample
 }
 
 // put returns a copy of root in which the value at keys is n; what is not on the

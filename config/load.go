@@ -16,7 +16,7 @@ import (
 // read comes as the error of reading it. Files named in the configuration must
 // exist.
 func Load(file string, env []string) (*Config, error) {
-	data, err := read(file)
+	data, err := read(file, MaxFileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
@@ -35,14 +35,14 @@ func Parse(name string, data []byte, env []string) (*Config, error) {
 	return parse(name, data, env, func(string) error { return nil })
 }
 
-func read(file string) ([]byte, error) {
+func read(file string, most int64) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	// One byte more than allowed tells a file of the bound from one beyond it.
-	return io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 func fileExists(name string) error {
@@ -81,8 +81,8 @@ func (d *decoder) tree(name string, data []byte) *node {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	start := position{file: name, line: 1, column: 1}
 	switch {
-	case len(data) > MaxFileBytes:
-		d.problem(start, "the file is too long", fmt.Sprintf("at most %s", Size(MaxFileBytes)))
+	case len(data) > d.form.maxBytes:
+		d.problem(start, "the file is too long", fmt.Sprintf("at most %s", Size(d.form.maxBytes)))
 		return nil
 	case !utf8.Valid(data):
 		d.problem(invalidAt(name, data), "the file is not UTF-8 text", "save it as UTF-8")
@@ -91,16 +91,12 @@ func (d *decoder) tree(name string, data []byte) *node {
 		d.problem(offsetAt(name, data, bytes.IndexByte(data, 0)), "the file holds a zero byte", "save it as UTF-8 text")
 		return nil
 	case len(bytes.TrimSpace(data)) == 0:
-		d.problem(start, "the file is empty", "at least a list of streams")
+		d.problem(start, "the file is empty", d.form.least)
 		return nil
 	}
-	read := d.yaml
-	if isScript(name, data) {
-		read = d.script
-	}
-	root := read(name, string(data))
-	if root != nil && root.size > maxNodes {
-		d.problem(root.at, "the file holds too many values", fmt.Sprintf("at most %d, each counted wherever it is referred to", maxNodes))
+	root := d.form.read(d, name, data)
+	if root != nil && root.size > d.form.maxNodes {
+		d.problem(root.at, "the file holds too many values", fmt.Sprintf("at most %d, each counted wherever it is referred to", d.form.maxNodes))
 		return nil
 	}
 	return root

@@ -34,7 +34,7 @@ func checkAccount(s, key string) (string, string, string) {
 func (d *decoder) names(n *node, to *Names, path string) {
 	var list Names
 	for _, item := range d.words(n, path) {
-		text, what, right := ruleOf(path).text(item.text, path)
+		text, what, right := d.rule(path).text(item.text, path)
 		if what != "" {
 			d.problem(item.at, what, right)
 			continue

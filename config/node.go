@@ -7,6 +7,7 @@ const MaxFileBytes = 1 << 20
 const (
 	maxDepth    = 24      // lists and mappings within each other
 	maxNodes    = 100_000 // values, aliases counted as often as they are used
+	maxMeasured = 1 << 24 // values that are counted at all
 	maxProblems = 200     // printed; beyond that the last one says so
 )
 
@@ -67,10 +68,10 @@ func (n *node) get(key string) *node {
 func (n *node) measure() *node {
 	n.size = 1
 	for _, f := range n.fields {
-		n.size = min(n.size+f.value.size, maxNodes+1)
+		n.size = min(n.size+f.value.size, maxMeasured)
 	}
 	for _, c := range n.items {
-		n.size = min(n.size+c.size, maxNodes+1)
+		n.size = min(n.size+c.size, maxMeasured)
 	}
 	return n
 }

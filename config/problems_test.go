@@ -15,7 +15,15 @@ var update = flag.Bool("update", false, "rewrite what testdata/problems.txtar ex
 // Each wrong configuration in testdata/problems.txtar is a file NAME.yaml or NAME.js,
 // perhaps with NAME.env, one variable a line, followed by NAME.want: what is printed.
 func TestProblems(t *testing.T) {
-	const file = "testdata/problems.txtar"
+	specify(t, "testdata/problems.txtar", 40, func(name string, data []byte, env []string) error {
+		_, err := Parse(name, data, env)
+		return err
+	})
+}
+
+// specify holds the cases of an archive against what parse says.
+func specify(t *testing.T, file string, least int, parse func(name string, data []byte, env []string) error) {
+	t.Helper()
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +40,7 @@ func TestProblems(t *testing.T) {
 			cases++
 			t.Run(name, func(t *testing.T) {
 				got := "no problem"
-				if _, err := Parse(input.Name, input.Data, env); err != nil {
+				if err := parse(input.Name, input.Data, env); err != nil {
 					got = err.Error()
 				}
 				if *update {
@@ -45,8 +53,8 @@ func TestProblems(t *testing.T) {
 			input, env = f, nil
 		}
 	}
-	if cases < 40 {
-		t.Errorf("%d wrong configurations, want at least 40", cases)
+	if cases < least {
+		t.Errorf("%d wrong files, want at least %d", cases, least)
 	}
 	if *update {
 		if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {

@@ -14,7 +14,7 @@ import (
 // the rule of path.
 func (d *decoder) scalar(n *node, to any, path string) {
 	if n.kind == kindList || n.kind == kindMap {
-		d.problem(n.at, fmt.Sprintf("%s must be %s, not %s", lastKey(path), describe(to), n.kind), ruleOf(path).right())
+		d.problem(n.at, fmt.Sprintf("%s must be %s, not %s", lastKey(path), describe(to), n.kind), d.rule(path).right())
 		return
 	}
 	if n.kind == kindEnv && !utf8.ValidString(n.text) {
@@ -77,17 +77,20 @@ func (d *decoder) text(n *node, to *string, path string) {
 		d.problem(n.at, fmt.Sprintf("%s must be text, not %s", lastKey(path), n.text), "put it in quotes")
 		return
 	}
-	text, what, right := ruleOf(path).text(n.text, path)
+	text, what, right := d.rule(path).text(n.text, path)
 	if what != "" {
 		d.problem(n.at, what, right)
 		return
+	}
+	if text == "" {
+		delete(d.present, path) // as if nothing were said
 	}
 	*to = text
 }
 
 // measured decodes the types that are numbers underneath and checks their range.
 func measured[T ~int | ~int64](d *decoder, n *node, to *T, path string, parse func(string) (T, error)) {
-	r := ruleOf(path)
+	r := d.rule(path)
 	v, err := parse(n.text)
 	if errors.Is(err, strconv.ErrRange) && r.bounded {
 		err, v = nil, T(r.max)+1

@@ -11,7 +11,7 @@ import "fmt"
 // module.exports and a name assigned first and exported later are understood;
 // anything computed is a problem.
 func (d *decoder) script(name, text string) *node {
-	p := &scriptParser{lex: scriptLexer{name: name, src: text, line: 1, column: 1}, names: map[string]*node{}}
+	p := newScriptParser(name, text, d.form.maxNodes)
 	root := p.program()
 	if p.err != nil {
 		d.problem(p.err.at, p.err.what, p.err.right)
@@ -33,7 +33,28 @@ type scriptParser struct {
 	tok   scriptToken
 	names map[string]*node // var config = {…}
 	nodes int
+	most  int // nodes
 	err   *scriptError
+}
+
+func newScriptParser(name, text string, most int) *scriptParser {
+	return &scriptParser{lex: scriptLexer{name: name, src: text, line: 1, column: 1}, names: map[string]*node{}, most: most}
+}
+
+// literal reads a file that is one value in the same spelling: JSON, also with comments,
+// keys without quotes and commas at the end.
+func (d *decoder) literal(name, text string) *node {
+	p := newScriptParser(name, text, d.form.maxNodes)
+	p.next()
+	root := p.value(0)
+	if p.err == nil && p.tok.kind != tokenEnd {
+		p.fail(p.tok.at, fmt.Sprintf("%s stands behind the end of the value", p.tok), "nothing more")
+	}
+	if p.err != nil {
+		d.problem(p.err.at, p.err.what, p.err.right)
+		return nil
+	}
+	return root
 }
 
 func (p *scriptParser) fail(at position, what, right string) {
@@ -165,7 +186,7 @@ func (p *scriptParser) dotted() string {
 // value reads one value.
 func (p *scriptParser) value(depth int) *node {
 	at := p.tok.at
-	if p.nodes++; p.nodes > maxNodes || depth > maxDepth {
+	if p.nodes++; p.nodes > p.most || depth > maxDepth {
 		p.fail(at, "values are nested too deeply or too many", fmt.Sprintf("at most %d levels", maxDepth))
 	}
 	if p.err != nil {

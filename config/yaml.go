@@ -42,7 +42,7 @@ func (d *decoder) yaml(name, text string) *node {
 		root = n
 	}
 	if root == nil {
-		d.problem(position{name, 1, 1}, "the file holds no settings", "at least a list of streams")
+		d.problem(position{name, 1, 1}, "the file holds no settings", d.form.least)
 	}
 	return root
 }
@@ -256,7 +256,7 @@ func (y *yamlReader) merge(m, from *node) {
 	switch from.kind {
 	case kindMap:
 		for _, f := range from.fields {
-			if m.get(f.key) == nil && len(m.fields) < maxNodes {
+			if m.get(f.key) == nil && len(m.fields) < y.d.form.maxNodes {
 				f.merged = true
 				m.fields = append(m.fields, f)
 			}

@@ -22,16 +22,13 @@ type Config struct {
 	// address → id, so that telemetry can tell who delivers.
 	Parents map[string]string `json:"parents,omitempty"`
 
-	// Client is the name of the query parameter with a viewer's outside id.
-	Client string `json:"client"`
-
 	// Digest is of all the above; [Config.Seal] sets it.
 	Digest string `json:"digest"`
 }
 
 // SettingsKeys are the keys of the top level that a house may set. All else stays as the
 // pump's own file has it.
-var SettingsKeys = []string{"streams", "limits"}
+var SettingsKeys = []string{"streams", "limits", "signing", "id_parameter"}
 
 // Seal sets the digest.
 func (c *Config) Seal() { c.Digest = c.digest() }
@@ -63,10 +60,5 @@ func (c *Config) Check(pump string) error {
 	for address, id := range c.Parents {
 		k.pump("parents["+Shorten(address)+"]", id)
 	}
-	if !validParameter(c.Client) {
-		k.fault("client", "%q is no name of a parameter (letters, digits, _ and -, at most 64)", Shorten(c.Client))
-	}
 	return k.err()
 }
-
-func validParameter(s string) bool { return len(s) <= 64 && validPath(s) }

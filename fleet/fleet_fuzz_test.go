@@ -46,7 +46,7 @@ func FuzzBatch(f *testing.F) {
 }
 
 func FuzzHouseMessages(f *testing.F) {
-	c := Config{Pump: "ottawa", Settings: json.RawMessage(`{"streams":[]}`), Client: "id"}
+	c := Config{Pump: "ottawa", Settings: json.RawMessage(`{"streams":[]}`)}
 	c.Seal()
 	wire, err := json.Marshal(c)
 	if err != nil {

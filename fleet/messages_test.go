@@ -205,7 +205,7 @@ func TestACommandNamesSomebody(t *testing.T) {
 
 func TestAConfigIsWholeAndForThisPump(t *testing.T) {
 	good := func() Config {
-		c := Config{Pump: "ottawa", Title: "Ottawa <1>", Settings: json.RawMessage(`{"streams": [], "x": "<&>"}`), Client: "id", Parents: map[string]string{"mmsh://a/streams/x": "gatineau"}}
+		c := Config{Pump: "ottawa", Title: "Ottawa <1>", Settings: json.RawMessage(`{"streams": [], "x": "<&>"}`), Parents: map[string]string{"mmsh://a/streams/x": "gatineau"}}
 		c.Seal()
 		return c
 	}
@@ -232,7 +232,6 @@ func TestAConfigIsWholeAndForThisPump(t *testing.T) {
 		"settings are a list":    func(c *Config) { c.Settings = json.RawMessage(`[]`); c.Seal() },
 		"settings cut off":       func(c *Config) { c.Settings = json.RawMessage(`{"streams": [`); c.Seal() },
 		"a parent that is no id": func(c *Config) { c.Parents = map[string]string{"a": "b c"}; c.Seal() },
-		"a parameter with =":     func(c *Config) { c.Client = "a=b"; c.Seal() },
 	} {
 		c := good()
 		spoil(&c)

@@ -29,8 +29,10 @@ type Receipt struct {
 }
 
 // Snapshot is a part of the list of all viewers as it was right after event number
-// After. The parts follow each other, in batches whose First is After+1 or more; with the
-// last one the list replaces what the house had, and After is acknowledged.
+// After. The parts follow each other, one in every batch until the last, in batches whose
+// First is After+1 or more; a part whose batch got no receipt is sent again. With the last
+// one the list replaces what the house had, and After is acknowledged. A house that misses
+// a part asks for a new list.
 type Snapshot struct {
 	After   int64    `json:"after"`
 	Part    int      `json:"part"` // from 0

@@ -23,6 +23,8 @@ type assembly struct {
 	parts int
 	next  int
 	list  []fleet.Viewer
+
+	number int64 // of the newest batch with a part
 }
 
 // maxAssembled bounds the viewers of one snapshot.
@@ -61,8 +63,14 @@ func (f *Fleet) Apply(b *fleet.Batch, from Source) (receipt fleet.Receipt, ok bo
 		f.take(p, newReport(*b.State, b.Boot, now), now)
 	}
 	f.setUp(p, true, now)
-	if b.Snapshot != nil {
+	switch {
+	case b.Snapshot != nil:
 		f.assemble(p, b.Snapshot, now)
+	case l.parts != nil && b.Number > l.parts.number:
+		l.parts = nil // the pump does not go on with it
+	}
+	if l.parts != nil {
+		l.parts.number = max(l.parts.number, b.Number)
 	}
 	gap := f.follow(p, b, now)
 	return fleet.Receipt{Boot: b.Boot, Acked: l.next - 1, Snapshot: (gap || !l.known) && l.parts == nil}, true
@@ -95,6 +103,9 @@ func (f *Fleet) assemble(p *Pump, s *fleet.Snapshot, now time.Time) {
 		l.parts = &assembly{after: s.After, parts: s.Parts}
 	}
 	a := l.parts
+	if a != nil && a.after == s.After && a.parts == s.Parts && s.Part > 0 && s.Part == a.next-1 {
+		return // it came, the receipt did not
+	}
 	if a == nil || a.after != s.After || a.parts != s.Parts || a.next != s.Part || len(a.list)+len(s.Viewers) > maxAssembled {
 		l.parts = nil
 		return

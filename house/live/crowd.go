@@ -284,3 +284,28 @@ func (f *Fleet) Gone(most int) []*Watcher {
 	}
 	return list
 }
+
+// Copy returns the viewers of a pump as they are after an event of its journal, for another
+// house; ok is false if they are not known here at first hand.
+func (f *Fleet) Copy(pump string) (boot string, after int64, list []fleet.Viewer, ok bool) {
+	p := f.View().Pump(pump)
+	if p == nil {
+		return "", 0, nil, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.link.known || !p.link.direct {
+		return "", 0, nil, false
+	}
+	now := f.opts.Now()
+	c := &f.crowd
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, w := range c.byPump[p] {
+		list = append(list, fleet.Viewer{
+			ID: w.ID, Client: w.Client, Stream: w.Stream, Address: w.Address.String(), Agent: w.Agent, Kind: w.Kind, TLS: w.TLS,
+			ForMS: max(now.Sub(w.Since).Milliseconds(), 0), Bytes: w.Bytes, LagMS: w.LagMS, Skipped: w.Skipped, Health: w.Health,
+		})
+	}
+	return p.link.boot, p.link.next - 1, list, true
+}

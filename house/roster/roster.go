@@ -51,44 +51,91 @@ func (r *Roster) Pump(id string) (Pump, bool) {
 	return Pump{}, false
 }
 
-// Cycle returns the ids of pumps that would get their streams from each other, in order,
-// the first again at the end; nil if there are none. All parents count, not only the first.
-func (r *Roster) Cycle() []string {
-	const (
-		unseen = iota
-		open
-		done
-	)
-	state := make(map[string]int, len(r.Pumps))
-	byID := make(map[string]*Pump, len(r.Pumps))
+// maxCycles bounds how many circles are told.
+const maxCycles = 20
+
+// Cycles returns the ids of pumps that would get their streams from each other, each circle
+// in order with the first again at the end. All parents count, not only the first ones.
+func (r *Roster) Cycles() [][]string {
+	w := walker{pumps: make(map[string]*Pump, len(r.Pumps)), state: make(map[string]int, len(r.Pumps))}
 	for i := range r.Pumps {
-		byID[r.Pumps[i].ID] = &r.Pumps[i]
+		if p := &r.Pumps[i]; w.pumps[p.ID] == nil {
+			w.pumps[p.ID] = p
+		}
 	}
-	var way []string
-	var walk func(id string) []string
-	walk = func(id string) []string {
-		p := byID[id]
-		if p == nil || state[id] == done {
-			return nil
+	for i := range r.Pumps {
+		w.walk(r.Pumps[i].ID)
+	}
+	return w.cycles
+}
+
+// walker goes up from pumps to their parents, each way once.
+type walker struct {
+	pumps  map[string]*Pump
+	state  map[string]int // 0 not seen, then:
+	way    []string
+	cycles [][]string
+}
+
+const (
+	onTheWay = 1
+	done     = 2
+)
+
+func (w *walker) walk(id string) {
+	p := w.pumps[id]
+	switch {
+	case p == nil || w.state[id] == done:
+		return
+	case w.state[id] == onTheWay:
+		if len(w.cycles) < maxCycles {
+			circle := slices.Clone(w.way[slices.Index(w.way, id):])
+			w.cycles = append(w.cycles, append(circle, id))
 		}
-		if state[id] == open {
-			return append(slices.Clone(way[slices.Index(way, id):]), id)
-		}
-		state[id] = open
-		way = append(way, id)
+		return
+	}
+	w.state[id] = onTheWay
+	w.way = append(w.way, id)
+	for _, parent := range p.Parents {
+		w.walk(parent)
+	}
+	w.way = w.way[:len(w.way)-1]
+	w.state[id] = done
+}
+
+// Acyclic returns whom each pump may get its streams from, in order, without those that would
+// close a circle: two houses can each have made a change that is right by itself. What is
+// left out is the same in all houses, because it follows from the order of the roster.
+func (r *Roster) Acyclic() map[string][]string {
+	up := make(map[string][]string, len(r.Pumps))
+	known := make(map[string]bool, len(r.Pumps))
+	for i := range r.Pumps {
+		known[r.Pumps[i].ID] = true
+	}
+	for i := range r.Pumps {
+		p := &r.Pumps[i]
 		for _, parent := range p.Parents {
-			if c := walk(parent); c != nil {
-				return c
+			if parent != p.ID && known[parent] && !reaches(up, parent, p.ID) {
+				up[p.ID] = append(up[p.ID], parent)
 			}
 		}
-		way = way[:len(way)-1]
-		state[id] = done
-		return nil
 	}
-	for _, p := range r.Pumps {
-		if c := walk(p.ID); c != nil {
-			return c
+	return up
+}
+
+// reaches tells whether one comes from a pump to another by going up.
+func reaches(up map[string][]string, from, to string) bool {
+	seen := map[string]bool{}
+	var walk func(string) bool
+	walk = func(id string) bool {
+		if id == to {
+			return true
 		}
+		if seen[id] {
+			return false
+		}
+		seen[id] = true
+		return slices.ContainsFunc(up[id], walk)
 	}
-	return nil
+	return walk(from)
 }

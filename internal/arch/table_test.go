@@ -21,10 +21,10 @@ type row struct {
 // table is the order of the packages. Imports point to lower tiers only.
 var table = []row{
 	{5, "cmd/stream-pump", "pump config"},
-	{5, "cmd/pump-house", "house pump config telemetry"},
+	{5, "cmd/pump-house", "house pump config telemetry internal/cli"},
 	{5, "cmd/loadtest", "loadtest"},
 	{4, "pump", "server ingest stream access certificate telemetry mmsh asf fleet config ringbuf internal/passhash internal/runas internal/systemd internal/testcard"},
-	{4, "house", "fleet access telemetry config"},
+	{4, "house", "fleet access telemetry config internal/passhash"},
 	{4, "loadtest", "mmsh asf telemetry internal/uring"},
 	{3, "server", "stream ringbuf mmsh access telemetry internal/uring"},
 	{3, "ingest", "stream ringbuf mmsh asf access telemetry internal/testcard"},
@@ -33,6 +33,7 @@ var table = []row{
 	{1, "access", "telemetry internal/passhash"},
 	{1, "mmsh", "asf"},
 	{1, "config", "internal/passhash"},
+	{2, "internal/cli", "config telemetry"},
 	{0, "certificate", ""},
 	{0, "ringbuf", ""},
 	{0, "asf", ""},
