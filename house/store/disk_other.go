@@ -1,0 +1,8 @@
+//go:build !unix
+
+package store
+
+import "errors"
+
+// freeBytes is not known here: a full disk is found when it is met.
+func freeBytes(string) (int64, error) { return 0, errors.ErrUnsupported }

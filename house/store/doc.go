@@ -1,0 +1,16 @@
+// Package store keeps what a house must not forget, and carries words between houses.
+//
+// [Store] is small on purpose: get, put if nobody else has changed it, delete, watch; leases,
+// which end by themselves; and a [Bus] for what may be lost. It is implemented by
+// NATS JetStream ([Open]): in a server within this program, alone or as one of a cluster of
+// houses, or in servers that are there; and by [Memory] for tests. One suite holds all of
+// them to the same contract.
+//
+// # What is promised
+//
+// A put or delete that returned without an error is on the disk (of most of the replicas,
+// if there are several) and survives kill -9 and power cuts. One that returned an error
+// may have happened all the same if that is [ErrUnavailable]; any other error says that it
+// did not. When the disk is full, changes are refused with [ErrFull], and what is there
+// stays; once there is room again they are taken again.
+package store

@@ -1,0 +1,241 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// embedded is a NATS server within this program. It is reached without a socket; only a
+// cluster listens. When the server has given up its files, because the disk was full, it
+// is started anew once there is room.
+type embedded struct {
+	opts     Options
+	log      *slog.Logger
+	password string // of the client within: a cluster's server listens for clients, too
+	reserve  atomic.Int64
+	full     atomic.Bool
+
+	mu     sync.Mutex
+	server *server.Server // nil between an old one and a new one
+	closed bool
+
+	stop chan struct{}
+	done sync.WaitGroup
+}
+
+// defaultReserve is what is left on the disk for the server's own needs; below it changes are
+// refused. A server that meets a full disk gives up altogether.
+const defaultReserve = 16 << 20
+
+const (
+	readyWithin  = 20 * time.Second
+	tendInterval = 250 * time.Millisecond
+)
+
+func newEmbedded(o Options) (*embedded, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of the store: %w", err)
+	}
+	e := &embedded{opts: o, log: o.Log, password: rand.Text(), stop: make(chan struct{})}
+	e.reserve.Store(defaultReserve)
+	s, err := e.start()
+	if err != nil {
+		return nil, err
+	}
+	e.server = s
+	e.look()
+	e.done.Go(e.tend)
+	return e, nil
+}
+
+func (e *embedded) start() (*server.Server, error) {
+	o := &server.Options{
+		ServerName: e.opts.Name, DontListen: true, NoSigs: true, NoSystemAccount: false,
+		JetStream: true, StoreDir: e.opts.Dir, SyncAlways: true, MaxPayload: MaxValue + 64<<10,
+		JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 4 << 30,
+	}
+	if err := e.opts.Cluster.apply(o, e.opts.Prefix, e.password); err != nil {
+		return nil, err
+	}
+	s, err := server.NewServer(o)
+	if err != nil {
+		return nil, fmt.Errorf("making the store's server: %w", err)
+	}
+	s.SetLoggerV2(&serverLog{e.log}, false, false, false)
+	s.Start()
+	if !s.ReadyForConnections(readyWithin) {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, errors.New("the store's server was not ready in time")
+	}
+	if !s.JetStreamEnabled() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, fmt.Errorf("the store's server cannot use %s: %w", e.opts.Dir, ErrUnavailable)
+	}
+	return s, nil
+}
+
+func (c Cluster) apply(o *server.Options, name, password string) error {
+	if c.Listen == "" {
+		return nil
+	}
+	host, portText, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("the cluster's address %s: %w", c.Listen, err)
+	}
+	port, err := strconv.Atoi(portText)
+	if err != nil {
+		return fmt.Errorf("the cluster's address %s: %w", c.Listen, err)
+	}
+	if host == "" {
+		host = "::"
+	}
+	// A server that listens to no client never begins with its routes.
+	o.DontListen, o.Host, o.Port = false, "127.0.0.1", server.RANDOM_PORT
+	o.Username, o.Password = clientUser, password
+	o.Cluster = server.ClusterOpts{
+		Name: name, Host: host, Port: port, Username: clusterUser, Password: c.Secret, TLSConfig: c.TLS, TLSTimeout: 5,
+		PoolSize: -1, NoAdvertise: true, ConnectRetries: 1 << 30,
+	}
+	for _, r := range c.Routes {
+		o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", User: url.UserPassword(clusterUser, c.Secret), Host: r})
+	}
+	return nil
+}
+
+const (
+	clusterUser = "house"
+	clientUser  = "within"
+)
+
+// InProcessConn gives the client a connection to the server of now.
+func (e *embedded) InProcessConn() (net.Conn, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.server == nil {
+		return nil, ErrUnavailable
+	}
+	return e.server.InProcessConn()
+}
+
+// tend looks at the disk, and starts the server anew when it has given up.
+func (e *embedded) tend() {
+	tick := time.NewTicker(tendInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-tick.C:
+		}
+		e.look()
+		e.mu.Lock()
+		s := e.server
+		e.mu.Unlock()
+		if s != nil && s.JetStreamEnabled() {
+			continue
+		}
+		if s != nil {
+			e.log.Error("the store's server has given up its files; it is started anew once there is room", slog.String("folder", e.opts.Dir))
+			e.mu.Lock()
+			e.server = nil
+			e.mu.Unlock()
+			s.Shutdown()
+			s.WaitForShutdown()
+		}
+		if !e.full.Load() {
+			e.revive()
+		}
+	}
+}
+
+func (e *embedded) revive() {
+	s, err := e.start()
+	if err != nil {
+		e.log.Error("the store's server cannot be started anew", slog.Any("error", err))
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		s.Shutdown()
+		return
+	}
+	e.server = s
+	e.log.Info("the store's server serves again")
+}
+
+// look finds out whether the disk is full.
+func (e *embedded) look() {
+	free, err := freeBytes(e.opts.Dir)
+	full := err == nil && free < e.reserve.Load()
+	if e.full.Swap(full) != full {
+		if full {
+			e.log.Error("the disk of the store is full: changes are refused", slog.String("folder", e.opts.Dir), slog.Int64("free_bytes", free))
+		} else {
+			e.log.Info("there is room on the disk of the store again")
+		}
+	}
+}
+
+// partners returns how many other servers of the cluster are connected; alone if there is
+// no cluster.
+func (e *embedded) partners() (n int, alone bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.server == nil {
+		return 0, e.opts.Cluster.Listen == ""
+	}
+	return e.server.NumRoutes(), e.opts.Cluster.Listen == ""
+}
+
+func (e *embedded) close() {
+	close(e.stop)
+	e.done.Wait()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	if e.server != nil {
+		e.server.Shutdown()
+		e.server.WaitForShutdown()
+	}
+}
+
+// Folder returns where the server within keeps its files, below a house's data.
+func Folder(data string) string { return filepath.Join(data, "store") }
+
+// serverLog passes on what the server says.
+type serverLog struct{ log *slog.Logger }
+
+func (l *serverLog) say(level slog.Level, format string, args ...any) {
+	l.log.Log(context.Background(), level, "store's server: "+fmt.Sprintf(format, args...))
+}
+
+func (l *serverLog) Noticef(format string, v ...any) { l.say(slog.LevelDebug, format, v...) }
+
+// Warnf leaves out what the server says of the password that it is given by this very program.
+func (l *serverLog) Warnf(format string, v ...any) {
+	if !strings.HasPrefix(format, "Plaintext passwords") {
+		l.say(slog.LevelWarn, format, v...)
+	}
+}
+
+func (l *serverLog) Fatalf(format string, v ...any) { l.say(slog.LevelError, format, v...) }
+func (l *serverLog) Errorf(format string, v ...any) { l.say(slog.LevelError, format, v...) }
+func (l *serverLog) Debugf(string, ...any)          {}
+func (l *serverLog) Tracef(string, ...any)          {}

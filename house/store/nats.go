@@ -1,0 +1,283 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// natsStore is a Store in NATS JetStream: one bucket for what is kept, one in memory for
+// leases, because keys end by themselves only where no history is kept.
+type natsStore struct {
+	opts     Options
+	log      *slog.Logger
+	embedded *embedded // nil: the servers are somewhere else
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	bus      natsBus
+
+	mu     sync.Mutex
+	state  jetstream.KeyValue
+	leases jetstream.KeyValue
+	again  map[chan struct{}]struct{} // watches that want to know of a new connection
+	closed bool
+	ctx    context.Context // of all watches
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// Open opens the store; ctx bounds how long that may take. It waits for a cluster to have
+// enough members.
+func Open(ctx context.Context, o Options) (Store, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &natsStore{opts: o, log: o.Log, again: map[chan struct{}]struct{}{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if o.Dir != "" {
+		e, err := newEmbedded(o)
+		if err != nil {
+			s.cancel()
+			return nil, err
+		}
+		s.embedded = e
+	}
+	if err := s.connect(); err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	if err := s.prepare(ctx); err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *natsStore) connect() error {
+	options := []nats.Option{
+		nats.Name("pump-house " + s.opts.Name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond),
+		nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond), nats.Timeout(2 * time.Second), nats.ReconnectBufSize(-1),
+		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.RetryOnFailedConnect(true),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				s.log.Warn("the store is not connected", slog.Any("error", err))
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { s.reconnected() }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.log.Debug("store", slog.Any("error", err)) }),
+	}
+	address := ""
+	if s.embedded != nil {
+		options = append(options, nats.InProcessServer(s.embedded))
+		if s.opts.Cluster.Listen != "" {
+			options = append(options, nats.UserInfo(clientUser, s.embedded.password))
+		}
+	} else {
+		address = strings.Join(s.opts.URLs, ",")
+		if s.opts.Credentials != "" {
+			options = append(options, nats.UserCredentials(s.opts.Credentials))
+		}
+		if s.opts.User != "" {
+			options = append(options, nats.UserInfo(s.opts.User, s.opts.Password))
+		}
+		if s.opts.TLS != nil {
+			options = append(options, nats.Secure(s.opts.TLS))
+		}
+	}
+	nc, err := nats.Connect(address, options...)
+	if err != nil {
+		return fmt.Errorf("connecting to the store: %w", err)
+	}
+	s.nc = nc
+	s.bus = natsBus{store: s}
+	s.js, err = jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("connecting to the store: %w", err)
+	}
+	return nil
+}
+
+// prepare sees that the buckets are there, and waits for it until ctx ends: the members of
+// a cluster start one after the other.
+func (s *natsStore) prepare(ctx context.Context) error {
+	for {
+		err := s.makeBuckets(ctx)
+		if err == nil {
+			return nil
+		}
+		s.log.Debug("the store is not ready", slog.Any("error", err))
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the store: %w", err)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func (s *natsStore) makeBuckets(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	state, err := s.makeBucket(ctx, "state", jetstream.StreamConfig{
+		Description: "what a pump house must not forget", Storage: jetstream.FileStorage,
+	})
+	if err != nil {
+		return fmt.Errorf("making the bucket of the state: %w", told(err))
+	}
+	leases, err := s.makeBucket(ctx, "leases", jetstream.StreamConfig{
+		Description: "who does what among pump houses", Storage: jetstream.MemoryStorage, MaxAge: LeaseFor,
+	})
+	if err != nil {
+		return fmt.Errorf("making the bucket of the leases: %w", told(err))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state, s.leases = state, leases
+	return nil
+}
+
+// makeBucket makes the stream behind a bucket as the library would, but for one thing: it
+// is read at the leader alone. Any replica could answer with what was there a moment ago.
+func (s *natsStore) makeBucket(ctx context.Context, name string, c jetstream.StreamConfig) (jetstream.KeyValue, error) {
+	bucket := s.opts.Prefix + "-" + name
+	c.Name, c.Subjects = "KV_"+bucket, []string{"$KV." + bucket + ".>"}
+	c.MaxMsgsPerSubject, c.MaxMsgSize, c.Replicas = 1, MaxValue+4<<10, s.opts.Replicas
+	c.Discard, c.AllowRollup, c.DenyDelete, c.AllowDirect = jetstream.DiscardNew, true, true, false
+	c.MaxMsgs, c.MaxBytes, c.MaxConsumers, c.Duplicates = -1, -1, -1, 2*time.Minute
+	if c.MaxAge > 0 {
+		c.Duplicates = min(c.Duplicates, c.MaxAge)
+	}
+	if _, err := s.js.CreateOrUpdateStream(ctx, c); err != nil {
+		return nil, err
+	}
+	return s.js.KeyValue(ctx, bucket)
+}
+
+// buckets returns both. A bucket that is not there any more shows when it is used.
+func (s *natsStore) buckets() (state, leases jetstream.KeyValue) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state, s.leases
+}
+
+// told turns what NATS says into the errors of this package.
+func told(err error) error {
+	var api *jetstream.APIError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted):
+		return ErrNotFound
+	case errors.Is(err, jetstream.ErrKeyExists):
+		return ErrChanged
+	case strings.Contains(err.Error(), "no space left"):
+		return ErrFull
+	case errors.As(err, &api):
+		switch api.ErrorCode {
+		case codeWrongSequence, codeInFlight:
+			return ErrChanged
+		case codeNoResources, codeNoStorage, codeNoMemory:
+			return ErrFull
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// Codes of NATS's errors (server/errors.json).
+const (
+	codeWrongSequence jetstream.ErrorCode = 10071
+	codeInFlight      jetstream.ErrorCode = 10164 // a change of the same entry is on its way through a cluster
+	codeNoResources   jetstream.ErrorCode = 10023
+	codeNoMemory      jetstream.ErrorCode = 10028
+	codeNoStorage     jetstream.ErrorCode = 10047
+)
+
+func (s *natsStore) Get(ctx context.Context, key string) (Entry, error) {
+	if err := checkKey(key); err != nil {
+		return Entry{}, err
+	}
+	state, _ := s.buckets()
+	e, err := state.Get(ctx, key)
+	if err != nil {
+		return Entry{}, fmt.Errorf("getting %s: %w", key, told(err))
+	}
+	return Entry{Key: key, Value: e.Value(), Revision: e.Revision()}, nil
+}
+
+func (s *natsStore) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	if err := checkPut(key, value); err != nil {
+		return 0, err
+	}
+	if err := s.Health(); err != nil {
+		return 0, fmt.Errorf("putting %s: %w", key, err)
+	}
+	state, _ := s.buckets()
+	var err error
+	switch revision {
+	case Any:
+		revision, err = state.Put(ctx, key, value)
+	case Absent:
+		revision, err = state.Create(ctx, key, value)
+	default:
+		revision, err = state.Update(ctx, key, value, revision)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("putting %s: %w", key, told(err))
+	}
+	return revision, nil
+}
+
+func (s *natsStore) Delete(ctx context.Context, key string, revision uint64) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	if err := s.Health(); err != nil {
+		return fmt.Errorf("deleting %s: %w", key, err)
+	}
+	state, _ := s.buckets()
+	var options []jetstream.KVDeleteOpt
+	if revision != Any {
+		options = append(options, jetstream.LastRevision(revision))
+	}
+	if err := state.Delete(ctx, key, options...); err != nil {
+		return fmt.Errorf("deleting %s: %w", key, told(err))
+	}
+	return nil
+}
+
+func (s *natsStore) Bus() Bus { return &s.bus }
+
+func (s *natsStore) Health() error {
+	switch {
+	case s.embedded != nil && s.embedded.full.Load():
+		return ErrFull
+	case !s.nc.IsConnected():
+		return ErrUnavailable
+	}
+	return nil
+}
+
+func (s *natsStore) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	s.done.Wait()
+	if s.nc != nil {
+		s.nc.Close()
+	}
+	if s.embedded != nil {
+		s.embedded.close()
+	}
+	return nil
+}
