@@ -1,0 +1,173 @@
+package house
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/stream-pump/stream-pump/config"
+)
+
+// door is one listener of the house.
+type door struct {
+	ln  net.Listener
+	tls bool
+}
+
+// Bounds of requests.
+const (
+	headWithin = 10 * time.Second
+	idleFor    = 2 * time.Minute
+	maxHead    = 32 << 10
+)
+
+func (h *House) listen(cfg *config.House) error {
+	h.server = &http.Server{
+		Handler: h.routes(), ReadHeaderTimeout: headWithin, IdleTimeout: idleFor, MaxHeaderBytes: maxHead,
+		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
+	}
+	var errs []error
+	open := func(address string, secure bool) {
+		ln, err := net.Listen("tcp", address)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("listening at %s: %w", address, err))
+			return
+		}
+		if cfg.ProxyProtocol {
+			ln = newProxyListener(ln, func(a netip.Addr) bool { return h.proxies.Load().Trusts(a) })
+		}
+		if secure {
+			ln = tls.NewListener(ln, h.tls.config())
+		}
+		h.doors = append(h.doors, door{ln, secure})
+	}
+	if cfg.SSL {
+		t, err := newOwnTLS(cfg, h.registry)
+		if err != nil {
+			return err
+		}
+		h.tls = t
+	}
+	for _, a := range cfg.ListenAddresses() {
+		open(a, false)
+	}
+	for _, a := range cfg.SSLAddresses() {
+		open(a, true)
+	}
+	if err := h.openControl(cfg); err != nil {
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, d := range h.doors {
+		h.log.Info("listening", slog.String("address", d.ln.Addr().String()), slog.Bool("tls", d.tls))
+		h.serve(d.ln, h.server)
+	}
+	return nil
+}
+
+// serve serves a listener on a goroutine; one that gives up ends the house.
+func (h *House) serve(ln net.Listener, s *http.Server) {
+	h.done.Go(func() {
+		if err := s.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			select {
+			case h.failed <- err:
+			default: // the first one is enough
+			}
+		}
+	})
+}
+
+func (h *House) closeDoors() {
+	for _, d := range h.doors {
+		_ = d.ln.Close() // closed already, mostly
+	}
+	if h.control != nil {
+		_ = h.control.Close()
+	}
+}
+
+// Addr returns the first address without TLS, nil if there is none.
+func (h *House) Addr() net.Addr { return h.addr(false) }
+
+// TLSAddr returns the first address with TLS, nil if there is none.
+func (h *House) TLSAddr() net.Addr { return h.addr(true) }
+
+func (h *House) addr(secure bool) net.Addr {
+	for _, d := range h.doors {
+		if d.tls == secure {
+			return d.ln.Addr()
+		}
+	}
+	return nil
+}
+
+// peer is who is at the other end of the connection.
+func peer(r *http.Request) netip.AddrPort {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+}
+
+// remote returns where a request came from, behind trusted proxies.
+func (h *House) remote(r *http.Request) netip.Addr {
+	return h.proxies.Load().Client(peer(r), r.Header).Addr()
+}
+
+// secure tells whether secrets may go over a request's connection: TLS here or at a trusted
+// proxy, or this very machine.
+func (h *House) secure(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	from := peer(r).Addr()
+	if h.proxies.Load().Trusts(from) {
+		proto := r.Header.Get("X-Forwarded-Proto")
+		return strings.EqualFold(proto, "https") || proto == "" && h.remote(r).IsLoopback()
+	}
+	return from.IsLoopback()
+}
+
+// routes are the addresses of the house.
+func (h *House) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/fleet/", h.gate)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /readyz", h.ready)
+	mux.HandleFunc("GET /ca.pem", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-pem-file")
+		_, _ = w.Write(h.registry.State().Authority.PEM())
+	})
+	return mux
+}
+
+// ready tells whether changes are taken; viewers are delegated in any case.
+func (h *House) ready(w http.ResponseWriter, _ *http.Request) {
+	if err := h.store.Health(); err != nil {
+		text(w, http.StatusServiceUnavailable, "the store: "+err.Error()+"\n")
+		return
+	}
+	text(w, http.StatusOK, "ok\n")
+}
+
+func text(w http.ResponseWriter, status int, s string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(s))
+}
+
+// request bounds what one request may wait for the store or a pump.
+func request(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, 20*time.Second)
+}

@@ -1,0 +1,167 @@
+package house
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/house/registry"
+	"github.com/stream-pump/stream-pump/house/roster"
+	"github.com/stream-pump/stream-pump/house/store"
+)
+
+// storeOptions says where the fleet is kept.
+func storeOptions(cfg *config.House, name string, log *slog.Logger) (store.Options, error) {
+	n := cfg.NATS
+	o := store.Options{Name: name, Prefix: n.Prefix, Replicas: n.Replicas, Log: log}
+	if len(n.URLs) > 0 {
+		o.URLs, o.Credentials, o.User, o.Password = n.URLs, n.Credentials, n.User, n.Password
+		if n.CA != "" {
+			pool, err := pool(n.CA)
+			if err != nil {
+				return o, fmt.Errorf("nats.ca: %w", err)
+			}
+			o.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		}
+		return o, nil
+	}
+	o.Dir = store.Folder(cfg.Data)
+	if n.Cluster.Listen == "" {
+		return o, nil
+	}
+	pool, err := pool(n.Cluster.CA)
+	if err != nil {
+		return o, fmt.Errorf("nats.cluster.ca: %w", err)
+	}
+	cert, err := tls.LoadX509KeyPair(n.Cluster.Cert, n.Cluster.Key)
+	if err != nil {
+		return o, fmt.Errorf("nats.cluster.cert and key: %w", err)
+	}
+	o.Cluster = store.Cluster{Listen: n.Cluster.Listen, Routes: n.Cluster.Routes, Secret: n.Cluster.Secret, TLS: &tls.Config{
+		Certificates: []tls.Certificate{cert}, RootCAs: pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12,
+	}}
+	return o, nil
+}
+
+func pool(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	p := x509.NewCertPool()
+	if !p.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
+	}
+	return p, nil
+}
+
+// seed takes over what has changed in the files.
+func (h *House) seed(ctx context.Context, cfg *config.House) error {
+	s, stamp, err := readSeed(cfg)
+	if err != nil {
+		return err
+	}
+	mark := filepath.Join(cfg.Data, "roster.seen")
+	seen, err := os.ReadFile(mark)
+	s.Fresh = err != nil || string(seen) != stamp
+	if err := h.registry.Seed(ctx, s); err != nil {
+		if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) {
+			h.log.Error("what has changed in the files cannot be taken over now; what was kept before is in force", slog.Any("error", err))
+			return nil
+		}
+		return fmt.Errorf("taking over what has changed in the files: %w", err)
+	}
+	if s.Fresh && stamp != "" {
+		if err := writeFile(mark, []byte(stamp)); err != nil {
+			h.log.Warn("it cannot be noted which roster file was read", slog.Any("error", err)) // it is read again
+		}
+	}
+	return nil
+}
+
+// readSeed reads what files say. stamp tells one state of the roster file from another.
+func readSeed(cfg *config.House) (s registry.Seed, stamp string, err error) {
+	s.Streams = cfg.Streams
+	if cfg.PumpsRosterJSON == "" {
+		return s, "", nil
+	}
+	info, err := os.Stat(cfg.PumpsRosterJSON)
+	if err != nil {
+		return s, "", fmt.Errorf("reading the roster: %w", err)
+	}
+	if s.Roster, err = roster.Load(cfg.PumpsRosterJSON); err != nil {
+		return s, "", err
+	}
+	return s, fmt.Sprintf("%s %d %d\n", cfg.PumpsRosterJSON, info.Size(), info.ModTime().UnixNano()), nil
+}
+
+// writeFile writes a whole file or nothing.
+func writeFile(name string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return err
+	}
+	next := name + ".next"
+	if err := os.WriteFile(next, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(next, name)
+}
+
+// attend holds this house's lease, and does what only one house should: forget what has
+// ended.
+func (h *House) attend(ctx context.Context) {
+	tick := time.NewTicker(store.LeaseFor / 3)
+	defer tick.Stop()
+	var mine, leader store.Lease
+	expired := time.Time{}
+	for {
+		try, cancel := context.WithTimeout(ctx, store.LeaseFor/3)
+		mine = h.hold(try, mine, "house."+h.name)
+		leader = h.hold(try, leader, "leader")
+		if leader != nil && time.Since(expired) > time.Hour {
+			expired = time.Now()
+			if err := h.registry.Expire(try); err != nil {
+				h.log.Warn("forgetting what has ended", slog.Any("error", err))
+			}
+		}
+		cancel()
+		select {
+		case <-ctx.Done():
+			h.letGo(mine, leader)
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// hold renews a lease, or tries to get it.
+func (h *House) hold(ctx context.Context, l store.Lease, name string) store.Lease {
+	if l != nil && l.Renew(ctx) == nil {
+		return l
+	}
+	l, err := h.store.Acquire(ctx, name, []byte(h.name))
+	if err != nil {
+		if !errors.Is(err, store.ErrHeld) && ctx.Err() == nil {
+			h.log.Debug("no lease", slog.String("lease", name), slog.Any("error", err))
+		}
+		return nil
+	}
+	return l
+}
+
+func (h *House) letGo(leases ...store.Lease) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	for _, l := range leases {
+		if l != nil {
+			_ = l.Release(ctx) // it ends by itself
+		}
+	}
+}
