@@ -74,13 +74,23 @@ func (a *Authority) Check(c *x509.Certificate, now time.Time) (pump string, err 
 // Server makes a certificate for the house itself, with a key of its own, and the
 // authority's behind it.
 func (a *Authority) Server(names []string, now time.Time) (*tls.Certificate, error) {
+	return a.own(names, now, serverFor, x509.ExtKeyUsageServerAuth)
+}
+
+// Peer makes a certificate for what a house has with other houses: it is good for both
+// sides of a connection, and for as long as the authority.
+func (a *Authority) Peer(names []string, now time.Time) (*tls.Certificate, error) {
+	return a.own(names, now, authorityFor, x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth)
+}
+
+func (a *Authority) own(names []string, now time.Time, valid time.Duration, usage ...x509.ExtKeyUsage) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("making the house's key: %w", err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: "pump-house"}, NotBefore: now.Add(-clockSlack), NotAfter: now.Add(serverFor),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
+		SerialNumber: serial(), Subject: pkix.Name{CommonName: "pump-house"}, NotBefore: now.Add(-clockSlack), NotAfter: now.Add(valid),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: usage, BasicConstraintsValid: true,
 	}
 	for _, n := range names {
 		if ip := net.ParseIP(n); ip != nil {

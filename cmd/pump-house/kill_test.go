@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stream-pump/stream-pump/house"
+)
+
+// startHouse runs the program; it is killed at the end of the test.
+func startHouse(t *testing.T, file string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "pump-house")
+	if err := os.Symlink(self, name); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(name, "run", file)
+	log, err := os.Create(file + ".log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			text, _ := os.ReadFile(file + ".log")
+			t.Logf("the house's log:\n%s", text)
+		}
+	})
+	return cmd
+}
+
+// desk waits for the house to listen.
+func desk(ctx context.Context, t *testing.T, file string) house.Desk {
+	t.Helper()
+	cfg, err := loadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(house.ControlSocket(cfg.Data)); err == nil {
+			d, err := house.OpenDesk(ctx, cfg, slog.New(slog.DiscardHandler))
+			if err == nil {
+				if _, err = d.Export(ctx); err == nil {
+					return d
+				}
+				d.Close()
+			}
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatal("the house does not come up")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// kill -9 in the midst of changes: everything that was acknowledged is there afterwards.
+func TestNothingAcknowledgedIsLostByKilling(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "house.yaml")
+	text := "listen: ['127.0.0.1:0']\nssl_listen: ['127.0.0.1:0']\nname: killed\nstreams: []\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
+	defer cancel()
+	acknowledged := 0
+	for round := range 3 {
+		cmd := startHouse(t, file)
+		d := desk(ctx, t, file)
+		kept, err := d.Export(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(kept), `"id"`); n < acknowledged {
+			t.Fatalf("round %d: %d pumps are kept, %d were acknowledged", round, n, acknowledged)
+		}
+		kill := time.AfterFunc(time.Duration(200+100*round)*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		for {
+			var pumps []string
+			for i := range acknowledged + 1 {
+				pumps = append(pumps, fmt.Sprintf(`{"id": "pump-%d"}`, i))
+			}
+			if err := d.Import(ctx, "pumps.json", []byte("["+strings.Join(pumps, ",")+"]")); err != nil {
+				break
+			}
+			acknowledged++
+		}
+		kill.Stop()
+		d.Close()
+		_ = cmd.Wait() // it was killed
+	}
+	if acknowledged == 0 {
+		t.Fatal("nothing was acknowledged")
+	}
+	t.Logf("%d changes were acknowledged", acknowledged)
+	startHouse(t, file)
+	d := desk(ctx, t, file)
+	defer d.Close()
+	kept, err := d.Export(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range acknowledged {
+		if !strings.Contains(string(kept), fmt.Sprintf(`"pump-%d"`, i)) {
+			t.Errorf("pump-%d was acknowledged and is gone", i)
+		}
+	}
+}
