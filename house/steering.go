@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
+	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/fleet"
 	"github.com/stream-pump/stream-pump/house/gate"
 	"github.com/stream-pump/stream-pump/house/registry"
@@ -124,6 +126,22 @@ func (s steering) DeleteToken(ctx context.Context, id string) error {
 func (s steering) CheckToken(text string) (web.Token, bool) {
 	t, ok := s.h.registry.CheckToken(text)
 	return token(t), ok
+}
+
+func (s steering) Sign(stream, id string, valid time.Duration, network netip.Prefix) (string, time.Time, error) {
+	cfg := s.h.cfg.Load()
+	if len(cfg.Signing.Keys) == 0 {
+		return "", time.Time{}, web.ErrNoKeys
+	}
+	x, ok := s.h.registry.State().Stream(stream)
+	if !ok {
+		return "", time.Time{}, fmt.Errorf("stream %s: %w", stream, web.ErrNotFound)
+	}
+	first := cfg.Signing.Keys[0]
+	expires := time.Now().Add(valid).Truncate(time.Second)
+	key := access.Key{Name: first.Name, Secret: first.Secret}
+	query, err := key.Sign(access.Grant{Stream: x.Config.Path, Expires: expires, ID: id, Network: network}, cfg.IDParameter)
+	return "/streams/" + x.Config.Path + "?" + query, expires, err
 }
 
 func (s steering) Kick(ctx context.Context, pump string, viewers, clients []string, reason string) ([]fleet.Viewer, error) {

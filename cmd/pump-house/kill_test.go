@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,7 +55,8 @@ func desk(ctx context.Context, t *testing.T, file string) house.Desk {
 		t.Fatal(err)
 	}
 	for {
-		if _, err := os.Stat(house.ControlSocket(cfg.Data)); err == nil {
+		if c, err := net.Dial("unix", house.ControlSocket(cfg.Data)); err == nil { // not an old one's
+			_ = c.Close()
 			d, err := house.OpenDesk(ctx, cfg, slog.New(slog.DiscardHandler))
 			if err == nil {
 				if _, err = d.Export(ctx); err == nil {

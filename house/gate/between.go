@@ -72,8 +72,8 @@ func (g *Gate) hear(_ string, data []byte) {
 	if json.Unmarshal(data, &m) != nil || m.House == g.opts.House || m.Batch == nil || m.Batch.Check(m.Batch.Pump) != nil {
 		return
 	}
-	if p := g.opts.Fleet.View().Pump(m.Batch.Pump); p != nil && m.URL != "" && p.URL() != m.URL && fleet.ValidURL(m.URL) {
-		p.SetURL(m.URL)
+	if p := g.opts.Fleet.View().Pump(m.Batch.Pump); p != nil && m.URL != "" && fleet.ValidURL(m.URL) {
+		g.reachedAt(p, m.URL)
 	}
 	receipt, ok := g.opts.Fleet.Apply(m.Batch, live.Relayed)
 	if ok && receipt.Snapshot && g.mayResync(m.Batch.Pump) {

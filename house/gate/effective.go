@@ -22,8 +22,8 @@ type Parent struct {
 // Inputs are what a pump's configuration is made of.
 type Inputs struct {
 	State     *registry.State
-	Parents   []Parent // usable now, in order of preference
-	Signing   []byte   // JSON; nil: none
+	Parents   func(stream string) []Parent // of a path in lower case: usable now, in order of preference
+	Signing   []byte                       // JSON; nil: none
 	Parameter string
 }
 
@@ -33,58 +33,55 @@ func (g *Gate) Effective(pump string) (fleet.Config, bool) {
 	if _, _, ok := s.Pump(pump); !ok {
 		return fleet.Config{}, false
 	}
-	return Effective(pump, Inputs{State: s, Parents: g.parents(pump), Signing: g.opts.Signing(), Parameter: g.opts.Parameter}), true
+	c := Effective(pump, Inputs{State: s, Parents: g.choice(pump, s), Signing: g.opts.Signing(), Parameter: g.opts.Parameter})
+	return c, true
 }
 
-// parents chooses who of a pump's parents can be used now. One that is in use stays while it
-// is up; one that comes back is used again once it delivers something, so that its children
-// do not lose their streams to it. While the house has just started, pumps that were not
-// heard of yet count as up.
-func (g *Gate) parents(pump string) []Parent {
-	s, v := g.opts.Registry.State(), g.opts.Fleet.View()
+// choice returns what chooses a pump's parents of now. One that is in use for a stream stays
+// while it is up; one that comes back is used again once it delivers the stream, so that its
+// children do not lose it. While the house has just started, pumps that were not heard of
+// yet count as up.
+func (g *Gate) choice(pump string, s *registry.State) func(stream string) []Parent {
+	v := g.opts.Fleet.View()
 	settling := g.opts.Now().Sub(g.started) < g.opts.Settle
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	used := g.chosen[pump]
-	var ready, drained, late []Parent
+	var up, drained []*live.Pump
 	for _, id := range s.Parents(pump) {
 		p := v.Pump(id)
 		if p == nil || !p.Wanted().Enabled || p.URL() == "" {
 			continue
 		}
-		one := Parent{ID: id, URL: p.URL()}
 		switch {
-		case settling && p.Since().IsZero():
-			ready = append(ready, one)
-		case !p.Up():
+		case !p.Up() && !(settling && p.Since().IsZero()):
 		case p.Wanted().Draining:
-			drained = append(drained, one)
-		case slices.Contains(used, id) || deliversAny(p):
-			ready = append(ready, one)
+			drained = append(drained, p)
 		default:
-			late = append(late, one)
+			up = append(up, p)
 		}
 	}
-	list := append(ready, drained...)
-	if len(list) == 0 {
-		list = late
-	}
-	var ids []string
-	for _, p := range list {
-		ids = append(ids, p.ID)
-	}
-	g.chosen[pump] = ids
-	return list
+	return func(stream string) []Parent { return g.choose(pump, stream, up, drained) }
 }
 
-func deliversAny(p *live.Pump) bool {
-	r := p.Report()
-	for i := range r.Streams {
-		if r.Streams[i].Delivering() {
-			return true
-		}
+// choose is the choice for one stream, and remembers it.
+func (g *Gate) choose(pump, stream string, up, drained []*live.Pump) []Parent {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	used := g.chosen[pump][stream]
+	ready := slices.DeleteFunc(slices.Concat(up, drained), func(p *live.Pump) bool {
+		return p.Up() && !slices.Contains(used, p.ID()) && !p.Delivers(stream)
+	})
+	if len(ready) == 0 {
+		ready = slices.Concat(up, drained) // nobody delivers it: the first who does will do
 	}
-	return false
+	var list []Parent
+	var ids []string
+	for _, p := range ready {
+		list, ids = append(list, Parent{ID: p.ID(), URL: p.URL()}), append(ids, p.ID())
+	}
+	if g.chosen[pump] == nil {
+		g.chosen[pump] = map[string][]string{}
+	}
+	g.chosen[pump][stream] = ids
+	return list
 }
 
 // Effective makes a pump's configuration. It is pure: the same of the same.
@@ -99,7 +96,7 @@ func Effective(pump string, in Inputs) fleet.Config {
 		if !s.Enabled || !p.Enabled {
 			continue
 		}
-		fromParents(&s, in.Parents, c.Parents)
+		fromParents(&s, in.Parents(strings.ToLower(s.Path)), c.Parents)
 		if !first {
 			b.WriteByte(',')
 		}

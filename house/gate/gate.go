@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
@@ -50,18 +51,18 @@ type Gate struct {
 	mux     *http.ServeMux
 	started time.Time
 
-	generation atomic.Uint64 // of everything that configurations are made of
-	keys       *access.Guard
-	invites    *access.Guard
-	closing    chan struct{}
-	end        sync.Once
-	done       sync.WaitGroup
+	keys    *access.Guard
+	invites *access.Guard
+	touched chan string
+	closing chan struct{}
+	end     sync.Once
+	done    sync.WaitGroup
 
 	mu     sync.Mutex
-	lines  map[string]*line     // event streams, by pump
-	newest map[string]claims    // the newest session seen, by pump
-	chosen map[string][]string  // parents in use, by pump
-	resync map[string]time.Time // when the viewers of another house's pump were last asked for
+	lines  map[string]*line               // event streams, by pump
+	newest map[string]claims              // the newest session seen, by pump
+	chosen map[string]map[string][]string // parents in use, by pump and stream
+	resync map[string]time.Time           // when the viewers of another house's pump were last asked for
 	copies copies
 	unsub  []func()
 }
@@ -85,7 +86,7 @@ func New(o Options) (*Gate, error) {
 	}
 	g := &Gate{
 		opts: o, log: o.Log, repeats: telemetry.NewRepeats(o.Log, telemetry.RepeatsOptions{Every: 10 * time.Second}), mux: http.NewServeMux(),
-		started: o.Now(), closing: make(chan struct{}), lines: map[string]*line{}, newest: map[string]claims{}, chosen: map[string][]string{},
+		started: o.Now(), touched: make(chan string), closing: make(chan struct{}), lines: map[string]*line{}, newest: map[string]claims{}, chosen: map[string]map[string][]string{},
 		resync: map[string]time.Time{}, keys: access.NewGuard(o.Guard), invites: access.NewGuard(o.Guard),
 	}
 	g.mux.HandleFunc("POST "+fleet.PathHello, g.hello)
@@ -101,28 +102,81 @@ func New(o Options) (*Gate, error) {
 	return g, nil
 }
 
-// follow makes configurations anew when pumps come and go.
+// follow makes configurations anew when pumps come and go: those of their children, and of
+// all when the roster or the streams have changed.
 func (g *Gate) follow() {
-	news := g.opts.Fleet.Subscribe(1024, func(k live.Kind) bool {
-		return k == live.PumpUp || k == live.PumpDown || k == live.RosterChanged || k == live.StreamLive || k == live.StreamLost
+	news := g.opts.Fleet.Subscribe(8192, func(k live.Kind) bool {
+		return k == live.PumpUp || k == live.PumpDown || k == live.RosterChanged || k == live.CarrierUp || k == live.CarrierDown
 	})
 	defer news.Close()
 	settled := time.NewTimer(g.opts.Settle)
 	defer settled.Stop()
+	lost := uint64(0)
 	for {
+		moved := map[string]bool{}
+		all := false
 		select {
 		case <-g.closing:
 			return
-		case <-news.C:
+		case h := <-news.C:
+			moved[h.Pump] = true
+			all = h.Kind == live.RosterChanged
+		case id := <-g.touched:
+			moved[id] = true
 		case <-settled.C:
+			all = true
 		}
-		g.Changed()
+		time.Sleep(gather) // what changes together comes together
+		for len(news.C) > 0 {
+			h := <-news.C
+			moved[h.Pump] = true
+			all = all || h.Kind == live.RosterChanged
+		}
+		if n := news.Lost(); n > lost {
+			lost, all = n, true
+		}
+		if all {
+			g.forget()
+			g.Changed()
+		} else {
+			g.wakeChildren(moved)
+		}
 	}
+}
+
+// touch says that something about a pump is different that its children should know.
+func (g *Gate) touch(pump string) {
+	select {
+	case g.touched <- pump:
+	case <-g.closing:
+	}
+}
+
+// wakeChildren wakes the lines of pumps that have one of these as a parent.
+func (g *Gate) wakeChildren(of map[string]bool) {
+	s := g.opts.Registry.State()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for pump, l := range g.lines {
+		if slices.ContainsFunc(s.Parents(pump), func(id string) bool { return of[id] }) {
+			l.wakeUp()
+		}
+	}
+}
+
+// forget drops what is known of pumps that are not on the roster any more.
+func (g *Gate) forget() {
+	s := g.opts.Registry.State()
+	gone := func(id string) bool { _, _, ok := s.Pump(id); return !ok }
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	maps.DeleteFunc(g.newest, func(id string, _ claims) bool { return gone(id) })
+	maps.DeleteFunc(g.chosen, func(id string, _ map[string][]string) bool { return gone(id) })
+	maps.DeleteFunc(g.resync, func(id string, _ time.Time) bool { return gone(id) })
 }
 
 // Changed makes the configurations of all pumps anew, and sends those that are different.
 func (g *Gate) Changed() {
-	g.generation.Add(1)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, l := range g.lines {

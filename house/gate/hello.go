@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/fleet"
+	"github.com/stream-pump/stream-pump/house/live"
 	"github.com/stream-pump/stream-pump/house/pki"
 	"github.com/stream-pump/stream-pump/house/registry"
 )
@@ -148,7 +149,7 @@ func (g *Gate) welcome(w http.ResponseWriter, r *http.Request, h *fleet.Hello, c
 	}
 	if p := g.opts.Fleet.View().Pump(h.Pump); p != nil {
 		if at := reachable(h, g.opts.Remote(r)); at != "" {
-			p.SetURL(at)
+			g.reachedAt(p, at)
 		}
 	}
 	g.log.Info("a pump said hello", slog.String("pump", h.Pump), slog.String("program", h.Program), slog.String("address", g.opts.Remote(r).String()))
@@ -160,6 +161,14 @@ func (g *Gate) welcome(w http.ResponseWriter, r *http.Request, h *fleet.Hello, c
 		answer.RenewS = int(registry.RenewAfter(now, until).Seconds())
 	}
 	reply(w, answer)
+}
+
+// reachedAt notes where a pump is reached, and tells its children.
+func (g *Gate) reachedAt(p *live.Pump, url string) {
+	before := p.URL()
+	if p.SetURL(url); p.URL() != before {
+		g.touch(p.ID())
+	}
 }
 
 func reply(w http.ResponseWriter, v any) { answer(w, http.StatusOK, v) }

@@ -21,11 +21,17 @@ const (
 	PumpDown      Kind = "pump_down"
 	PumpFull      Kind = "pump_full"
 	PumpFree      Kind = "pump_free"
-	StreamLive    Kind = "stream_live" // the first pump delivers it
-	StreamLost    Kind = "stream_lost" // no pump delivers it any more
+	StreamLive    Kind = "stream_live"  // the first pump delivers it
+	StreamLost    Kind = "stream_lost"  // no pump delivers it any more
+	CarrierUp     Kind = "carrier_up"   // a pump delivers a stream
+	CarrierDown   Kind = "carrier_down" // a pump does not deliver a stream any more
 	RosterChanged Kind = "roster_changed"
 	Noted         Kind = "noted" // Text tells it: refusals, certificates, operators' doings
 )
+
+// Remembered tells whether the kind is among [Fleet.Recent]: not what there may be thousands
+// of.
+func (k Kind) Remembered() bool { return !k.OfViewer() && k != CarrierUp && k != CarrierDown }
 
 // OfViewer tells whether the kind is about one viewer: there may be thousands a second.
 func (k Kind) OfViewer() bool {
@@ -43,8 +49,7 @@ type Happening struct {
 	Text    string   // for people
 }
 
-// bell tells happenings to whoever listens, and remembers the last ones that are not of
-// viewers.
+// bell tells happenings to whoever listens, and remembers the last ones.
 type bell struct {
 	keep int
 
@@ -90,7 +95,7 @@ func (f *Fleet) Subscribe(buffer int, want func(Kind) bool) *Subscription {
 	return s
 }
 
-// Recent returns the last happenings but those of viewers, the oldest first.
+// Recent returns the last happenings that are remembered, the oldest first.
 func (f *Fleet) Recent() []Happening {
 	b := &f.bell
 	b.mu.Lock()
@@ -118,7 +123,7 @@ func (b *bell) ring(h Happening) {
 func (b *bell) ringLocked(h Happening) {
 	b.number++
 	h.Number = b.number
-	if !h.Kind.OfViewer() {
+	if h.Kind.Remembered() {
 		if len(b.recent) < b.keep {
 			b.recent = append(b.recent, h)
 		} else {
@@ -145,6 +150,11 @@ func (b *bell) delivering(key, path string, more int, pump string, now time.Time
 	if b.streams == nil {
 		b.streams = map[string]int{}
 	}
+	kind := CarrierUp
+	if more < 0 {
+		kind = CarrierDown
+	}
+	b.ringLocked(Happening{Time: now, Kind: kind, Stream: path, Pump: pump})
 	was := b.streams[key]
 	b.streams[key] = was + more
 	switch {

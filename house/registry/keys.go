@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/stream-pump/stream-pump/fleet"
@@ -61,14 +62,14 @@ func matches(hash, key string) bool {
 func (r *Registry) CheckKey(ctx context.Context, id, key string) (bool, error) {
 	hash, known := r.State().keys[id].hash, true
 	if hash == "" {
-		hash, known = nobody, false
+		hash, known = nobody(), false
 	}
 	right, err := r.opts.Hasher.Matches(ctx, id, hash, key)
 	return right && known, err
 }
 
 // nobody is the hash of a key that nobody has.
-var nobody = passhash.NewArgon2id(rand.Text())
+var nobody = sync.OnceValue(func() string { return passhash.NewArgon2id(rand.Text()) })
 
 // Invite makes an invite for a pump; an older one of the same pump is void.
 func (r *Registry) Invite(ctx context.Context, id string, valid time.Duration, pin bool) (string, error) {

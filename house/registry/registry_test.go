@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/config"
@@ -76,6 +77,16 @@ func file(t *testing.T, text string) *roster.File {
 	return f
 }
 
+// cheap hashes a key at the least cost, for tests of something else.
+func cheap(t *testing.T, key string) string {
+	t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(key), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(hash)
+}
+
 func ids(r *roster.Roster) string {
 	var list []string
 	for _, p := range r.Pumps {
@@ -122,7 +133,7 @@ func TestWhatWasAcknowledgedSurvivesTheHouse(t *testing.T) {
 	s := store.NewMemory(nil)
 	h := newHouse(t, s)
 	h.put(t, roster.Pump{ID: "x", Title: "X"})
-	if err := h.SetKey(within(t), "x", "hush"); err != nil {
+	if err := h.SetKey(within(t), "x", cheap(t, "hush")); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := h.PutStream(within(t), []byte(`{"path": "Studio", "type": "test_card"}`), 0); err != nil {
@@ -427,10 +438,10 @@ func TestImportMakesTheRosterEqualToTheFile(t *testing.T) {
 	h := newHouse(t, store.NewMemory(nil))
 	ctx := within(t)
 	h.put(t, roster.Pump{ID: "old"}, roster.Pump{ID: "b"})
-	if err := h.SetKey(ctx, "b", "kept"); err != nil {
+	if err := h.SetKey(ctx, "b", cheap(t, "kept")); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.ImportRoster(ctx, file(t, `{"pumps": [{"id": "b"}, {"id": 1, "key": "one", "parents": ["b"]}], "expect": ["10.0.0.1 → none"]}`)); err != nil {
+	if err := h.ImportRoster(ctx, file(t, `{"pumps": [{"id": "b"}, {"id": 1, "key": "`+cheap(t, "one")+`", "parents": ["b"]}], "expect": ["10.0.0.1 → none"]}`)); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.until(ctx, func(s *State) bool {
@@ -470,8 +481,9 @@ func TestFilesSeedTheStore(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	ka := cheap(t, "ka")
 	const one, two = `{"path": "one", "type": "test_card"}`, `{"path": "two", "type": "test_card"}`
-	seed(`[{"id": "a", "key": "ka"}, {"id": "b"}, {"id": "c"}]`, true, one, two)
+	seed(`[{"id": "a", "key": "`+ka+`"}, {"id": "b"}, {"id": "c"}]`, true, one, two)
 	if ids(h.State().Roster) != "a b c" || len(h.State().Streams) != 2 {
 		t.Fatal(ids(h.State().Roster))
 	}
@@ -479,17 +491,17 @@ func TestFilesSeedTheStore(t *testing.T) {
 	if err := h.DeletePump(ctx, "c", 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.SetKey(ctx, "a", "by hand"); err != nil {
+	if err := h.SetKey(ctx, "a", cheap(t, "by hand")); err != nil {
 		t.Fatal(err)
 	}
-	seed(`[{"id": "a", "key": "ka"}, {"id": "b"}, {"id": "c"}]`, false, one, two)
+	seed(`[{"id": "a", "key": "`+ka+`"}, {"id": "b"}, {"id": "c"}]`, false, one, two)
 	if b, _, _ := h.State().Pump("b"); !b.Draining || strings.Contains(ids(h.State().Roster), "c") {
 		t.Errorf("the same files again undo what was done by hand: %s", ids(h.State().Roster))
 	}
 	if ok, _ := h.CheckKey(ctx, "a", "by hand"); !ok {
 		t.Error("the same files again undo a key")
 	}
-	seed(`[{"id": "a", "title": "A", "key": "kb"}, {"id": "d"}]`, true, two)
+	seed(`[{"id": "a", "title": "A", "key": "`+cheap(t, "kb")+`"}, {"id": "d"}]`, true, two)
 	want := func(s *State) bool {
 		a, _, _ := s.Pump("a")
 		_, one := s.Stream("one")

@@ -33,6 +33,7 @@ func TestContract(t *testing.T) {
 	}
 	for kind, make := range kinds {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel() // most of the time is waiting for leases to end
 			s := make(t)
 			t.Cleanup(func() { _ = s.Close() })
 			suite(t, s)

@@ -26,6 +26,7 @@ type embedded struct {
 	opts     Options
 	log      *slog.Logger
 	password string // of the client within: a cluster's server listens for clients, too
+	lock     *os.File
 	reserve  atomic.Int64
 	full     atomic.Bool
 
@@ -52,9 +53,14 @@ func newEmbedded(o Options) (*embedded, error) {
 	}
 	e := &embedded{opts: o, log: o.Log, password: rand.Text(), stop: make(chan struct{})}
 	e.reserve.Store(defaultReserve)
-	s, err := e.start()
+	lock, err := lockFolder(o.Dir)
 	if err != nil {
 		return nil, err
+	}
+	e.lock = lock
+	s, err := e.start()
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
 	e.server = s
 	e.look()
@@ -214,6 +220,7 @@ func (e *embedded) close() {
 		e.server.Shutdown()
 		e.server.WaitForShutdown()
 	}
+	_ = e.lock.Close() // which unlocks it
 }
 
 // Folder returns where the server within keeps its files, below a house's data.

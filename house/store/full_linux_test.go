@@ -157,6 +157,9 @@ func TestAStoreIsOpenedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := Open(ctx, Options{Name: "b", Prefix: "test", Replicas: 1, Dir: dir}); !errors.Is(err, ErrHeld) {
+		t.Errorf("a second server in one folder: %v", err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

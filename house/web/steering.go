@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/stream-pump/stream-pump/fleet"
@@ -17,6 +18,7 @@ var (
 	ErrChanged     = errors.New("somebody else has changed it meanwhile")
 	ErrUnavailable = errors.New("the store cannot be written now")
 	ErrUnreachable = errors.New("the pump is not connected")
+	ErrNoKeys      = errors.New("there is no key to sign with (signing.keys)")
 )
 
 // Steering changes the fleet. A change that returned without an error is kept by the store
@@ -48,6 +50,10 @@ type Steering interface {
 	CreateToken(ctx context.Context, name, role string, valid time.Duration) (Token, string, error)
 	DeleteToken(ctx context.Context, id string) error
 	CheckToken(text string) (Token, bool)
+
+	// Sign returns the signed address of a stream, as a path with its query, which the pumps
+	// check. id and network may be empty.
+	Sign(stream, id string, valid time.Duration, network netip.Prefix) (address string, expires time.Time, err error)
 
 	// Kick and Inspect wait for the pump's answer, within the context's time.
 	Kick(ctx context.Context, pump string, viewers, clients []string, reason string) ([]fleet.Viewer, error)
