@@ -34,6 +34,10 @@ const (
 	maxBody    = 64 << 10 // bytes of a log or event
 	lingerTime = 2 * time.Second
 	closeTime  = time.Second // after an answer that closes the connection
+
+	// maxChatter is how much a viewer may say, in bytes, as long as it watches: players say next to nothing, and
+	// reading it is work.
+	maxChatter = 256 << 10
 )
 
 // conn is a connection on an event loop, kept as its gnet context. It belongs to the
@@ -48,6 +52,7 @@ type conn struct {
 	greeted  bool   // the first bytes were looked at: no PROXY header comes any more
 	deadline int64  // ns; 0 for none. A phase that lasts longer ends the connection
 	skip     int    // bytes of body still to be passed over
+	chatter  int    // bytes that the viewer has said
 	answer   answer // given once the body is passed over
 	viewer   *viewer
 	cancel   context.CancelFunc // of a decision, else nil
@@ -138,17 +143,30 @@ func (s *Server) heard(gc gnet.Conn) (act gnet.Action) {
 		case boarding:
 			return gnet.None
 		default:
+			n := gc.InboundBuffered()
 			if c.veil != nil {
 				c.listen()
 			} else {
 				_, _ = gc.Discard(-1)
 			}
-			return c.action()
+			return c.overheard(n)
 		}
 		if c.phase == gone {
 			return gnet.Close
 		}
 	}
+}
+
+// overheard counts what a viewer says.
+func (c *conn) overheard(n int) gnet.Action {
+	if c.phase != watching {
+		return c.action()
+	}
+	if c.chatter += n; c.chatter > maxChatter {
+		c.unseat(ReasonError)
+		return gnet.Close
+	}
+	return gnet.None
 }
 
 // action is what gnet shall do after a phase's work.

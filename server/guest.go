@@ -33,6 +33,7 @@ type guest struct {
 	jumped     atomic.Uint64 // copy of skipped
 	fellAt     atomic.Int64  // copy of leapt
 	joined     bool
+	noisy      atomic.Bool // it said more than a viewer has to say
 	expired    atomic.Bool // its session has lasted as long as one may
 }
 
@@ -92,7 +93,10 @@ func (g *guest) run(ctx context.Context) Reason {
 	gone := make(chan struct{})
 	go func() { // notices that the guest has left; ends when the connection is closed
 		defer close(gone)
-		_, _ = io.Copy(io.Discard, g.conn)
+		if n, _ := io.CopyN(io.Discard, g.conn, maxChatter); n == maxChatter {
+			g.noisy.Store(true)
+			_ = g.conn.Close()
+		}
 	}()
 	defer func() {
 		_ = g.conn.Close()
@@ -161,6 +165,8 @@ func (g *guest) left() Reason {
 		return ReasonKicked
 	case g.srv.ctx.Err() != nil:
 		return ReasonDrained
+	case g.noisy.Load():
+		return ReasonError
 	}
 	return ReasonLeft
 }
