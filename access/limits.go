@@ -31,6 +31,7 @@ type Limits struct {
 	openPumps int // connections from Bounds.Pumps.Networks
 	arrivals  window
 	uplink    int64 // bit/s on the wire, 0 no bound
+	bursts    bursts
 	refused   map[Limit]uint64
 }
 
@@ -50,10 +51,13 @@ type streamUse struct {
 // NewLimits returns Limits with the given bounds.
 func NewLimits(b Bounds) *Limits {
 	start := time.Now()
-	return &Limits{
+	l := &Limits{
 		now: func() int64 { return int64(time.Since(start)) }, bounds: b, streams: map[string]*streamUse{},
 		addresses: map[netip.Prefix]*addressUse{}, joins: map[string]*window{}, refused: map[Limit]uint64{},
+		bursts: bursts{streams: map[string]*Bucket{}},
 	}
+	l.setBursts()
+	return l
 }
 
 // SetBounds replaces the bounds. Whoever is in stays in; new ones are measured
@@ -62,6 +66,7 @@ func (l *Limits) SetBounds(b Bounds) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.bounds = b
+	l.setBursts()
 	for path := range l.joins {
 		if b.Streams[path].ViewersPerSecond == 0 {
 			delete(l.joins, path)
@@ -109,7 +114,8 @@ type Ticket struct {
 	stream   string
 	address  netip.Prefix
 	pump     bool
-	released bool // guarded by Limits.mu
+	bursts   []*Bucket // that what it gets at once goes through
+	released bool      // guarded by Limits.mu
 }
 
 // Pump tells whether the place is that of a downstream pump.
@@ -163,6 +169,7 @@ func (l *Limits) ask(r Request, reserve bool) (*Ticket, error) {
 	}
 	if reserve {
 		l.take(t, 1)
+		t.bursts = l.burstsOf(t)
 		if !t.pump && l.bounds.Streams[t.stream].ViewersPerSecond > 0 {
 			l.joined(t.stream).add(l.now())
 		}

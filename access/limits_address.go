@@ -10,7 +10,8 @@ type addressUse struct {
 	streams        []addressStream // watched as a viewer
 	viewers, pumps int
 	connections    int
-	arrivals       window // of connections, kept only while their rate is bounded
+	arrivals       window  // of connections, kept only while their rate is bounded
+	burst          *Bucket // nil while the bursts of an address are not bounded
 }
 
 type addressStream struct {

@@ -91,7 +91,6 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 		unwatch: func() {}, unattend: func() {}, limits: access.NewLimits(boundsOf(cfg)), stations: map[string]*station{}, failed: make(chan error, 1), gone: make(chan struct{}),
 	}
 	p.openAccess(cfg)
-	p.limits.SetUplink(uplinkOf(cfg))
 	p.events, p.folded = telemetry.Folding(p.log, telemetry.RepeatsOptions{Every: time.Second, Longest: longestFold})
 	p.publish()
 	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))

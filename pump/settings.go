@@ -16,7 +16,7 @@ func settingsOf(c *config.Config) server.Settings {
 		PulseMin:       c.Pulse.Min.D(),
 		PulseMax:       c.Pulse.Max.D(),
 		BurstMax:       c.Burst.Max.D(),
-		BurstBandwidth: int64(c.Burst.Bandwidth),
+		Uplink:         int64(max(c.Uplink, 0)),
 		LagMax:         c.Lag.Max.D(),
 		StallTimeout:   c.Stall.Timeout.D(),
 		HeadTimeout:    c.Request.HeadTimeout.D(),
@@ -48,6 +48,8 @@ func boundsOf(c *config.Config) access.Bounds {
 		ConnectionsPerSecond:        l.ConnectionsPerSecond,
 		ConnectionsPerSecondAddress: l.ConnectionsPerSecondPerAddress,
 
+		BurstBandwidth: int64(c.Burst.Bandwidth), BurstBandwidthAddress: int64(c.Burst.BandwidthPerAddress),
+
 		Session: l.Session.D(),
 		Pumps: access.PumpBounds{
 			Count: l.Pumps.Count, PerAddress: l.Pumps.PerAddress, Bandwidth: int64(l.Pumps.Bandwidth), Networks: access.NewNetworks(l.Pumps.Networks...),
@@ -62,19 +64,10 @@ func boundsOf(c *config.Config) access.Bounds {
 	return b
 }
 
-// uplinkShare is how much of the uplink viewers may be expected to use: their streams are
-// not even, and joining ones need room.
-const uplinkShare = 0.95
-
-// uplinkOf returns what all viewers and pumps together may cost on the wire, 0 for no
-// bound.
-func uplinkOf(c *config.Config) int64 {
-	return int64(float64(max(c.Uplink, 0)) * uplinkShare)
-}
-
 func streamBoundsOf(s config.Stream) access.StreamBounds {
 	b := access.StreamBounds{
 		Viewers: s.Limits.Viewers, ViewersPerSecond: s.Limits.ViewersPerSecond, Bandwidth: int64(s.Limits.Bandwidth), Pumps: s.Limits.Pumps,
+		BurstBandwidth: int64(s.Burst.Bandwidth),
 	}
 	if d := s.Limits.Session; d != nil {
 		if b.Session = d.D(); b.Session == 0 {

@@ -1,47 +1,55 @@
 package server
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/stream-pump/stream-pump/stream"
 )
 
-// burst bounds the bandwidth of all joiners' bursts together, so that a thousand joins
-// do not choke a link that a thousand viewers fit in: a bucket that fills at the rate,
-// holds a quarter of a second of it, and may run into debt by one turn.
-type burst struct {
-	rate   atomic.Int64 // bytes/s, 0 for no bound
-	tokens atomic.Int64 // bytes
-	filled atomic.Int64 // ns, when the bucket was last filled
+// heldMost is how long a joining viewer may be held for the bounds of bursts: then it gets
+// its burst whatever they say. Nobody waits for ever.
+const heldMost = 10 * time.Second
+
+// mayBurst tells whether a joining viewer may get packets now.
+func (t *seat) mayBurst(now int64) bool {
+	return t.ticket.MayBurst(now) || now-t.asked > int64(heldMost)
 }
 
-func (b *burst) setRate(bitsPerSecond int64) { b.rate.Store(bitsPerSecond / 8) }
+// beginAnew moves a joining viewer that had to wait to where one that comes now would
+// begin, unless it has begun: what it would have got is old by now, and would be a longer
+// burst for everybody to wait for.
+func (c *cursor) beginAnew(t *seat, set *Settings) {
+	if c.partial != nil || c.seq != t.start {
+		return
+	}
+	if seq, h := livePlace(t.stream, t.stream.BurstMax(set.BurstMax)); h != nil && h.Epoch == c.epoch && seq > c.seq {
+		c.seq, t.start = seq, seq
+	}
+}
 
-// open tells whether a joiner may be written to now.
-func (b *burst) open(now int64) bool {
-	rate := b.rate.Load()
-	if rate == 0 {
+// mustWait tells whether a joining viewer has to wait with its first packets. Its header it
+// gets at once: a player that waits without a byte looks broken. Runs on the loop.
+func (v *viewer) mustWait(now int64, set *Settings) bool {
+	if !v.seat.mayBurst(now) {
+		v.waited = true
 		return true
 	}
-	last := b.filled.Load()
-	if gained := rate * ((now - last) / int64(time.Millisecond)) / 1000; gained > 0 && b.filled.CompareAndSwap(last, now) {
-		if b.tokens.Add(gained) > rate/4 {
-			b.tokens.Store(rate / 4)
-		}
+	if v.waited {
+		v.waited = false
+		v.beginAnew(v.seat, set)
 	}
-	return b.tokens.Load() > 0
+	return false
 }
 
-func (b *burst) spend(n int) {
-	if b.rate.Load() != 0 {
-		b.tokens.Add(-int64(n))
+// mustWait is the same for a guest.
+func (g *guest) mustWait(set *Settings) bool {
+	if !g.seat.mayBurst(stream.Monotonic()) {
+		g.waited = true
+		return true
 	}
-}
-
-func newBurst(bitsPerSecond int64) *burst {
-	b := &burst{}
-	b.setRate(bitsPerSecond)
-	b.filled.Store(stream.Monotonic())
-	return b
+	if g.waited {
+		g.waited = false
+		g.beginAnew(g.seat, set)
+	}
+	return false
 }

@@ -34,6 +34,7 @@ type guest struct {
 	fellAt     atomic.Int64  // copy of leapt
 	joined     bool
 	noisy      atomic.Bool // it said more than a viewer has to say
+	waited     bool        // it could not join at once, because of the bounds of bursts
 	expired    atomic.Bool // its session has lasted as long as one may
 }
 
@@ -60,6 +61,7 @@ func (s *Server) host(ctx context.Context, conn net.Conn, a answer) {
 	if t.plain {
 		g.pre[1] = h.Raw
 	}
+	t.start = seq
 	boundKernel(conn, sendBuffer(t.stream))
 	s.enter(t)
 	c := s.crowds.join(t.stream, g)
@@ -199,7 +201,10 @@ func (g *guest) turn() (why Reason, idle bool) {
 		buf.B = append(buf.B, b...)
 		g.pre[i] = nil
 	}
-	why = g.fill(buf)
+	if g.joined || !g.mustWait(set) {
+		why = g.fill(buf)
+	}
+	media := g.seq != g.seat.start
 	g.place.Store(g.seq)
 	g.jumped.Store(g.skipped)
 	g.fellAt.Store(g.leapt)
@@ -208,7 +213,7 @@ func (g *guest) turn() (why Reason, idle bool) {
 	}
 	_ = g.conn.SetWriteDeadline(time.Now().Add(g.patience(set.StallTimeout)))
 	n, err := g.conn.Write(buf.B)
-	g.account(n)
+	g.account(n, media)
 	switch {
 	case err == nil:
 		return why, false
@@ -225,7 +230,7 @@ func (g *guest) sayEnd(limit time.Duration) Reason {
 	if !g.seat.plain {
 		_ = g.conn.SetWriteDeadline(time.Now().Add(limit))
 		n, _ := g.conn.Write(g.seat.stream.EndFrame())
-		g.account(n)
+		g.account(n, false)
 	}
 	return g.srv.endReason()
 }
@@ -302,13 +307,18 @@ func (g *guest) putPlain(buf *bytebufferpool.ByteBuffer, s *ringbuf.Slab) Reason
 	return ""
 }
 
-func (g *guest) account(n int) {
+// account adds a write to the figures; media tells that there were packets in it.
+func (g *guest) account(n int, media bool) {
 	g.bytes.Add(uint64(n))
 	g.srv.copied.Add(uint64(n))
 	m := g.seat.stream.Metrics()
 	m.BytesOut.Add(uint64(n))
 	m.WriteCalls.Inc()
-	if !g.joined && n > 0 {
+	if g.joined {
+		return
+	}
+	g.seat.ticket.Burst(n)
+	if media && n > 0 {
 		g.joined = true
 		m.Join.ObserveDuration(time.Duration(stream.Monotonic() - g.seat.asked))
 	}

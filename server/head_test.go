@@ -129,35 +129,6 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-func TestBurstBucket(t *testing.T) {
-	ms := int64(time.Millisecond)
-	b := newBurst(8000) // 1,000 bytes/s
-	at := b.filled.Load()
-	if b.open(at) {
-		t.Error("open with nothing in it")
-	}
-	if at += 100 * ms; !b.open(at) {
-		t.Error("closed after 100 ms")
-	}
-	b.spend(300) // 200 in debt
-	if b.open(at) {
-		t.Error("open in debt")
-	}
-	if at += 150 * ms; b.open(at) {
-		t.Error("open with 50 bytes of debt left")
-	}
-	if at += 100 * ms; !b.open(at) {
-		t.Error("closed after the debt is paid")
-	}
-	if at += 3600_000 * ms; !b.open(at) || b.tokens.Load() != 250 {
-		t.Errorf("holds %d bytes after an hour, want a quarter of a second's", b.tokens.Load())
-	}
-	b.setRate(0)
-	if b.spend(1 << 30); !b.open(at) {
-		t.Error("closed without a bound")
-	}
-}
-
 func TestSettingsDefaults(t *testing.T) {
 	s := Settings{PulseMin: time.Second}.withDefaults()
 	if s.PulseMax != time.Second {

@@ -35,7 +35,7 @@ func routing(tb testing.TB) *Server {
 		tb.Fatal(err)
 	}
 	limits := access.NewLimits(access.Bounds{Viewers: 1000})
-	s := &Server{opts: Options{Streams: reg, Limits: limits}, log: slog.New(slog.DiscardHandler), sessions: newSessions(time.Now), burst: newBurst(0)}
+	s := &Server{opts: Options{Streams: reg, Limits: limits}, log: slog.New(slog.DiscardHandler), sessions: newSessions(time.Now)}
 	s.Update(Settings{})
 	return s
 }

@@ -33,7 +33,8 @@ type seat struct {
 	plain  bool    // plain ASF
 	tls    bool
 	since  time.Time
-	asked  int64 // ns, when the request was whole
+	asked  int64  // ns, when the request was whole
+	start  uint64 // packet that it begins with
 	ticket *access.Ticket
 
 	session  *session // nil for plain ASF

@@ -33,7 +33,7 @@ type Server struct {
 	byEngine sync.Map // gnet.EventLoop → *loop
 	sessions *sessions
 	crowds   *crowds
-	burst    *burst
+	uplink   uplink
 	closed   closedLog
 	spare    spare
 	watching atomic.Int64 // viewers and guests
@@ -78,7 +78,6 @@ func New(o Options) (*Server, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.crowds = newCrowds(s.settings.Load)
-	s.burst = newBurst(o.Settings.BurstBandwidth)
 	s.Update(o.Settings)
 	loops := o.Loops
 	if loops <= 0 {
@@ -103,7 +102,7 @@ func New(o Options) (*Server, error) {
 func (s *Server) Update(set Settings) {
 	set = set.withDefaults()
 	s.settings.Store(&set)
-	s.burst.setRate(set.BurstBandwidth)
+	s.opts.Limits.SetUplink(uplinkBudget(set.Uplink))
 }
 
 // background runs f on a goroutine that Shutdown waits for.
@@ -162,6 +161,7 @@ func (s *Server) tick() {
 			return
 		case <-t.C:
 		}
+		s.shareUplink()
 		if n%ticksASecond == 0 {
 			s.followCosts()
 			s.endSessions()

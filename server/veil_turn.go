@@ -34,8 +34,8 @@ func (l *loop) scratch() []byte {
 	return l.seal.own[:cap(l.seal.own)]
 }
 
-// turnVeiled is turn for a viewer behind TLS.
-func (v *viewer) turnVeiled(l *loop, now int64) outcome {
+// turnVeiled is turn for a viewer behind TLS; wait tells that it may not join yet.
+func (v *viewer) turnVeiled(l *loop, wait bool, now int64) outcome {
 	g := v.group
 	set := l.srv.settings.Load()
 	if v.held {
@@ -46,7 +46,7 @@ func (v *viewer) turnVeiled(l *loop, now int64) outcome {
 	for range turnWrites {
 		v.catchUp(g.stream, set)
 		limit := veilBytes
-		if v.last {
+		if wait || v.last {
 			limit = 0
 		}
 		w := &l.own
@@ -55,6 +55,9 @@ func (v *viewer) turnVeiled(l *loop, now int64) outcome {
 			w.release()
 			if lapped {
 				continue
+			}
+			if wait {
+				return behind
 			}
 			return current
 		}

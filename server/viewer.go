@@ -16,6 +16,7 @@ type viewer struct {
 	fd      int
 	index   int    // place in group.viewers
 	joining bool   // no media packet is out yet
+	waited  bool   // that is because of the bounds of bursts
 	last    bool   // what is owed is the end of the stream, nothing follows
 	changed bool   // that is because the header changed and it is fixed
 	expired bool   // that is because its time is over
@@ -60,16 +61,17 @@ func (v *viewer) turn(l *loop, now int64) outcome {
 	if v.waiting && now < v.retryAt {
 		return v.stalledYet(now, set.StallTimeout)
 	}
-	if v.joining && !l.srv.burst.open(now) {
+	wait := v.joining && v.mustWait(now, set)
+	if wait && !v.midPacket() && !v.held {
 		return behind
 	}
 	if v.veil != nil {
-		return v.turnVeiled(l, now)
+		return v.turnVeiled(l, wait, now)
 	}
 	for range turnWrites {
 		v.catchUp(g.stream, set)
 		limit := writeBytes
-		if v.last || v.midPacket() && (v.expired || v.late(g.stream, set)) {
+		if wait || v.last || v.midPacket() && (v.expired || v.late(g.stream, set)) {
 			limit = 0 // it stops inside of something at nearly every write: finish that, then jump
 		}
 		w := &l.own
@@ -78,6 +80,9 @@ func (v *viewer) turn(l *loop, now int64) outcome {
 			w.release()
 			if lapped {
 				continue // the ring moved on meanwhile: catchUp finds a new place
+			}
+			if wait {
+				return behind
 			}
 			return current
 		}
@@ -141,7 +146,7 @@ func (v *viewer) took(l *loop, n int) {
 	v.bytes += uint64(n)
 	v.group.bytes += uint64(n)
 	if v.joining {
-		l.srv.burst.spend(n)
+		v.seat.ticket.Burst(n)
 	}
 }
 

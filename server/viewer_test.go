@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/ringbuf"
 )
 
@@ -269,7 +270,7 @@ func TestClosedViewersAreRemembered(t *testing.T) {
 
 // Joiners share a bound on the bandwidth of their bursts, and get there all the same.
 func TestBurstsAreBounded(t *testing.T) {
-	w := newWorld(t, plan{ring: roomy, settings: Settings{BurstBandwidth: 8_000_000}})
+	w := newWorld(t, plan{ring: roomy, bounds: access.Bounds{BurstBandwidth: 8_000_000}})
 	e := w.onAir()
 	e.send(gop)
 	var tapes []*tape

@@ -22,6 +22,7 @@ func (c *conn) watch(a answer) {
 		cursor: cursor{seq: seq, epoch: h.Epoch, old: t.old, relay: t.relay, fixed: t.fixed, pre: [2][]byte{a.head, h.Frame}},
 		fd:     c.gc.Fd(), joining: true, asked: t.asked, conn: c.gc, group: g, seat: t, veil: c.veil,
 	}
+	t.start = seq
 	_ = c.gc.SetWriteBuffer(sendBuffer(t.stream))
 	c.viewer = v
 	c.rest(watching)

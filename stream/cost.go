@@ -9,13 +9,16 @@ import (
 const (
 	measuredAfter = 10 * time.Second // of delivering: what comes before may be a source's burst
 	costFalls     = 0.01             // of itself in a second, at most
+	guessedUntil  = time.Second      // of delivering, where nothing is announced
+	guessedCost   = 1_000_000        // bit/s
 )
 
 // Cost returns what one viewer of the stream costs, in bit/s, framing included: what the
 // header announces until the source has been measured for ten seconds, and then what is
 // measured. A rise counts at once, a fall by one per cent a second, so that a quiet scene
 // does not let in more viewers than the next busy one can bear. While no source delivers it
-// is what was known last; 0 when nothing is.
+// is what was known last; 0 when nothing is. Where the header announces nothing, the first
+// second counts as 1 Mbit/s.
 func (s *Stream) Cost() int64 {
 	var epoch uint32
 	var announced int64
@@ -51,6 +54,8 @@ func (c *cost) update(now int64, epoch uint32, announced int64, uptime time.Dura
 		c.value, c.at = max(rate, c.value*(1-costFalls*passed)), now
 	case c.measured: // it has just come back: go on with what was measured
 		c.at = now
+	case announced == 0 && uptime < guessedUntil:
+		return int64(max(rate, guessedCost))
 	case announced == 0:
 		return int64(rate)
 	}

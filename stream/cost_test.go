@@ -23,7 +23,8 @@ func TestCost(t *testing.T) {
 	}{
 		{"nothing is known without a header", []step{{0, 0, 0, 0, 0, 0}}},
 		{"the header counts, not a source's burst", []step{{0, 1, 300, 0, 9000, 300}, {s, 1, 300, s, 4000, 300}, {8 * s, 1, 300, 9 * s, 350, 300}}},
-		{"without an announcement what comes counts", []step{{0, 1, 0, s, 250, 250}, {s, 1, 0, 2 * s, 260, 260}}},
+		{"without an announcement what comes counts, after a guess", []step{
+			{0, 1, 0, s / 2, 250, 1e6}, {s, 1, 0, s / 2, 2e6, 2e6}, {s, 1, 0, s, 250, 250}, {s, 1, 0, 2 * s, 260, 260}}},
 		{"measured is less than announced", []step{{0, 1, 300, s, 0, 300}, {9 * s, 1, 300, 10 * s, 200, 200}}},
 		{"measured is more than announced", []step{{0, 1, 300, s, 0, 300}, {9 * s, 1, 300, 10 * s, 900, 900}}},
 		{"a rise counts at once", []step{{0, 1, 300, 10 * s, 200, 200}, {s, 1, 300, 11 * s, 400, 400}}},

@@ -28,6 +28,8 @@ type verdict struct {
 	Mbit     float64 `json:"mbit_per_s"`
 	Delivery struct{ Min, P50 float64 }
 	Latency  struct{ P50, P99, Max float64 } `json:"latency_ms"`
+	Join     struct{ P50, P99, Max float64 } `json:"join_ms"`
+	Failures map[string]int
 	Gaps     struct {
 		Clients int
 		Packets uint64
