@@ -86,7 +86,7 @@ func (r *run) sample() {
 	m := r.mark()
 	took := m.at.Sub(r.last.at).Seconds()
 	r.series = append(r.series, Sample{
-		At: m.at.Sub(r.begun).Seconds(), Phase: r.phase, Steady: r.steady, Viewers: int(m.alive),
+		At: m.at.Sub(r.begun).Seconds(), Phase: r.phase, Steady: r.stage == stageSteady, Viewers: int(m.alive),
 		Joins: float64(m.joins-r.last.joins) / took, Mbit: float64(m.bytes-r.last.bytes) * 8 / 1e6 / took,
 		Cores: (m.server.cpu - r.last.server.cpu).Seconds() / took, RSS: m.server.rss,
 		Own: (m.self.cpu - r.last.self.cpu).Seconds() / took,

@@ -65,10 +65,7 @@ func (p *progress) show(r *run) {
 
 func progressLine(r *run, before, m mark) string {
 	took := m.at.Sub(before.at).Seconds()
-	what := "joining"
-	if r.steady {
-		what = "steady"
-	}
+	what := r.stage
 	if len(r.o.Phases) > 1 {
 		what = fmt.Sprintf("%s, %s", r.o.Phases[r.phase].Name, what)
 	}

@@ -66,7 +66,7 @@ type run struct {
 	lastSamp time.Time
 
 	phase  int
-	steady bool
+	stage  string // of the phase
 	phases []phaseResult
 }
 
@@ -195,22 +195,29 @@ func (r *run) tick() bool {
 	return true
 }
 
+// Stages of a phase.
+const (
+	stageJoining = "joining"
+	stageSteady  = "steady"
+	stageEnding  = "ending" // what was published before the end is awaited
+)
+
 // runPhase ramps up or down, waits for the joins, and holds.
 func (r *run) runPhase(p Phase, last bool) phaseResult {
 	for _, c := range r.crews {
 		c.do(func() { c.tallied().phase.Reset() })
 	}
-	r.steady = false
+	r.stage = stageJoining
 	r.ramp(p)
 	r.settle()
-	r.steady = true
+	r.stage = stageSteady
 	from := r.open(p)
 	until := from.at.Add(p.Duration)
 	for time.Now().Before(until) && r.tick() {
 	}
 	to, newest := r.shut()
 	result := phaseResult{phase: p, from: from, to: to, efforts: r.efforts()}
-	r.steady = false
+	r.stage = stageEnding
 	r.grace(newest, last)
 	result.collect(r)
 	r.progress.phaseDone(r, result)

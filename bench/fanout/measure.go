@@ -36,7 +36,10 @@ func measure(ctx context.Context, dir string, c testCase, s server, duration tim
 	defer cancel()
 	address, admin := freeAddress(), freeAddress()
 	args := []string{"-listen", address, "-pulse", c.pulse.String()}
-	if s.pump {
+	switch {
+	case s.egress != "" && !s.pump:
+		args = append(args, "-uring")
+	case s.pump:
 		file := filepath.Join(dir, "bench.yaml")
 		if err := os.WriteFile(file, c.configuration(address, admin, s.egress), 0o600); err != nil {
 			return row{}, err

@@ -67,6 +67,8 @@ func table(rows []row) string {
 		if r.Server == "floor" {
 			floor[r.Case] = r.CPU
 		}
+	}
+	for _, r := range rows {
 		ratio := "–"
 		if f := floor[r.Case]; f > 0 {
 			ratio = fmt.Sprintf("%.2f", r.CPU/f)

@@ -1,7 +1,9 @@
 // Command floor is what serving a live stream costs at the least: one thread that
 // writes the same new bytes to every viewer with one bare writev each, at a fixed
 // cadence. It takes the same push and serves the same viewers as stream-pump, and does
-// nothing else: no lag, no stalls, no limits, no state. Only the benchmark uses it.
+// nothing else: no lag, no stalls, no limits, no state. With -uring the writes go through
+// an io_uring, a thousand to a system call, and nothing else is different: what the ring
+// itself saves on a machine. Only the benchmark uses it.
 //
 //	floor -listen 127.0.0.1:9000 -pulse 100ms
 package main
@@ -28,13 +30,20 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:9000", "address for the push and the viewers")
 	pulse := flag.Duration("pulse", 100*time.Millisecond, "time between two writes to a viewer")
+	ring := flag.Bool("uring", false, "write through an io_uring")
 	flag.Parse()
 	ln, err := net.Listen("tcp", *listen)
 	if err != nil {
 		log.Fatal(err)
 	}
 	f := &floor{}
-	go f.beat(*pulse)
+	out := each
+	if *ring {
+		if out, err = throughRing(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	go f.beat(*pulse, out)
 	for {
 		c, err := ln.Accept()
 		if err != nil {
@@ -172,8 +181,23 @@ func (f *floor) take() (fresh []packet, joined []int) {
 	return fresh, joined
 }
 
-// beat is the floor itself: one thread, one loop, one writev a viewer.
-func (f *floor) beat(pulse time.Duration) {
+// writer writes the vectors to all of the descriptors and returns those that took them
+// whole, in the same memory.
+type writer func(fds []int, iov []syscall.Iovec) []int
+
+// each writes with one writev a viewer.
+func each(fds []int, iov []syscall.Iovec) []int {
+	alive := fds[:0]
+	for _, fd := range fds {
+		if writev(fd, iov) {
+			alive = append(alive, fd)
+		}
+	}
+	return alive
+}
+
+// beat is the floor itself: one thread, one loop, and for each viewer one write.
+func (f *floor) beat(pulse time.Duration, out writer) {
 	runtime.LockOSThread()
 	var watching, waiting []int
 	var iov []syscall.Iovec
@@ -185,13 +209,7 @@ func (f *floor) beat(pulse time.Duration) {
 			continue
 		}
 		iov = vectors(iov[:0], fresh)
-		alive := watching[:0]
-		for _, fd := range watching {
-			if writev(fd, iov) {
-				alive = append(alive, fd)
-			}
-		}
-		watching = alive
+		watching = out(watching, iov)
 		for i, p := range fresh {
 			if !p.key || len(waiting) == 0 {
 				continue
@@ -215,14 +233,17 @@ func vectors(iov []syscall.Iovec, packets []packet) []syscall.Iovec {
 
 // writev writes everything or gives the viewer up.
 func writev(fd int, iov []syscall.Iovec) bool {
-	want := 0
-	for _, v := range iov {
-		want += int(v.Len)
-	}
 	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
-	if errno == 0 && int(n) == want {
+	if errno == 0 && int(n) == size(iov) {
 		return true
 	}
 	_ = syscall.Close(fd)
 	return false
+}
+
+func size(iov []syscall.Iovec) (n int) {
+	for _, v := range iov {
+		n += int(v.Len)
+	}
+	return n
 }
