@@ -27,8 +27,15 @@ type Desk interface {
 	Import(ctx context.Context, name string, text []byte) error
 	Export(ctx context.Context) ([]byte, error)
 	Invite(ctx context.Context, pump string, valid time.Duration) (InviteAnswer, error)
+
+	// Plan tells what a roster file would do to the viewers of now. Only a running house knows
+	// them; else it is [ErrNotRunning].
+	Plan(ctx context.Context, name string, text []byte) (*roster.Plan, error)
 	Close()
 }
+
+// ErrNotRunning says that no house runs on this machine with the configuration's data.
+var ErrNotRunning = errors.New("the house does not run here, and only one that runs knows who watches")
 
 // OpenDesk finds the running house of a configuration, or opens its store.
 func OpenDesk(ctx context.Context, cfg *config.House, log *slog.Logger) (Desk, error) {
@@ -88,6 +95,13 @@ func (d *localDesk) Export(context.Context) ([]byte, error) { return d.registry.
 
 func (d *localDesk) Invite(ctx context.Context, pump string, valid time.Duration) (InviteAnswer, error) {
 	return Invite(ctx, d.registry, d.cfg, pump, valid)
+}
+
+func (d *localDesk) Plan(_ context.Context, name string, text []byte) (*roster.Plan, error) {
+	if _, err := roster.Parse(name, text); err != nil {
+		return nil, err
+	}
+	return nil, ErrNotRunning
 }
 
 func (d *localDesk) Close() {
@@ -153,6 +167,15 @@ func (d *remoteDesk) Invite(ctx context.Context, pump string, valid time.Duratio
 		return a, err
 	}
 	return a, json.Unmarshal(text, &a)
+}
+
+func (d *remoteDesk) Plan(ctx context.Context, name string, text []byte) (*roster.Plan, error) {
+	said, err := d.do(ctx, http.MethodPost, controlPlan+"?name="+url.QueryEscape(name), text)
+	if err != nil {
+		return nil, err
+	}
+	var p roster.Plan
+	return &p, json.Unmarshal(said, &p)
 }
 
 func (d *remoteDesk) Close() { d.client.CloseIdleConnections() }

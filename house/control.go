@@ -26,6 +26,7 @@ func ControlSocket(data string) string { return filepath.Join(data, "control.soc
 const (
 	controlRoster = "/roster"
 	controlInvite = "/invite"
+	controlPlan   = "/plan"
 )
 
 // InviteRequest asks for an invite.
@@ -65,21 +66,35 @@ func (h *House) openControl(cfg *config.House) error {
 	mux.HandleFunc("GET "+controlRoster, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(h.registry.Export()) })
 	mux.HandleFunc("PUT "+controlRoster, h.controlImport)
 	mux.HandleFunc("POST "+controlInvite, h.controlInvite)
+	mux.HandleFunc("POST "+controlPlan, h.controlPlan)
 	h.serve(ln, &http.Server{Handler: mux, ReadHeaderTimeout: headWithin})
 	return nil
 }
 
 func (h *House) controlImport(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, config.MaxRosterBytes))
-	if err != nil {
-		controlFault(w, err)
-		return
-	}
-	f, err := roster.Parse(r.URL.Query().Get("name"), body)
+	f, err := controlFile(w, r)
 	if err == nil {
 		err = h.registry.ImportRoster(r.Context(), f)
 	}
 	controlFault(w, err)
+}
+
+// controlFile reads the roster file that a command sends.
+func controlFile(w http.ResponseWriter, r *http.Request) (*roster.File, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, config.MaxRosterBytes))
+	if err != nil {
+		return nil, err
+	}
+	return roster.Parse(r.URL.Query().Get("name"), body)
+}
+
+func (h *House) controlPlan(w http.ResponseWriter, r *http.Request) {
+	f, err := controlFile(w, r)
+	if err != nil {
+		controlFault(w, err)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(h.Plan(f.Roster)) // who asked may have left
 }
 
 func (h *House) controlInvite(w http.ResponseWriter, r *http.Request) {

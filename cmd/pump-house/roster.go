@@ -45,20 +45,28 @@ func configFlag(fs *flag.FlagSet, file *string) {
 }
 
 func importRoster(ctx context.Context, p *cli.Program, d house.Desk, name string) error {
-	f, err := os.Open(name)
+	text, err := readRoster(name)
 	if err != nil {
-		return fmt.Errorf("%w: %w", cli.ErrFile, err)
-	}
-	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, config.MaxRosterBytes+1))
-	if err != nil {
-		return fmt.Errorf("%w: %w", cli.ErrFile, err)
+		return err
 	}
 	if err := d.Import(ctx, name, text); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(p.Out, "%s is in force.\n", name)
 	return err
+}
+
+func readRoster(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", cli.ErrFile, err)
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(io.LimitReader(f, config.MaxRosterBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", cli.ErrFile, err)
+	}
+	return text, nil
 }
 
 // withDesk opens the house of a configuration, running or not.
