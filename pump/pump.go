@@ -96,6 +96,7 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))
 	p.proxies.Store(access.NewProxies(cfg.TrustedProxies...))
 	p.files = raiseOpenFiles(cfg.Limits.Connections)
+	p.limits.SetBounds(p.bounds(cfg))
 	doors, err := p.listen(cfg)
 	if err == nil {
 		err = p.dropPrivileges(cfg)

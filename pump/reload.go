@@ -193,7 +193,7 @@ func (p *Pump) try(cfg *config.Config) error {
 func (p *Pump) applySettings(cfg *config.Config) {
 	p.server.Update(settingsOf(cfg))
 	p.push.SetTimeouts(cfg.Push.IdleTimeout.D(), cfg.Push.SessionTimeout.D(), cfg.Request.HeadTimeout.D())
-	p.limits.SetBounds(boundsOf(cfg))
+	p.limits.SetBounds(p.bounds(cfg))
 	p.setSNMP(cfg.SNMP)
 	p.networks.Store(new(access.NewNetworks(cfg.Admin.Allow...)))
 	p.proxies.Store(access.NewProxies(cfg.TrustedProxies...))

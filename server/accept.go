@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -153,6 +154,7 @@ func (s *Server) admit(c net.Conn, take taker) {
 // when many come at once the others may see a reset instead.
 func (s *Server) turnAway(c net.Conn, why error) {
 	s.count(http.StatusServiceUnavailable)
+	s.repeats.Log(slog.LevelWarn, "turned away", "clients are turned away", slog.String("reason", why.Error()))
 	_ = c.SetDeadline(time.Now().Add(turnAwayTime))
 	_, _ = c.Write(s.refuse(http.StatusServiceUnavailable, fullText(why), false).head)
 	select {
