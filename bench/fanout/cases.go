@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -38,8 +39,8 @@ func (c testCase) paths() []string {
 const ms = time.Millisecond
 
 // cases lists the workloads: viewers, rates and pulses in all combinations; then the same
-// stream for few and for very many viewers, and the same viewers spread over many
-// streams, which should cost what one stream does.
+// stream for few and for very many viewers, behind TLS, and the same viewers spread over
+// many streams, which should cost what one stream does.
 func cases(short bool, only string) []testCase {
 	if short {
 		return []testCase{{300, 300_000, 100 * ms, 1, servers[1:]}}
@@ -54,6 +55,9 @@ func cases(short bool, only string) []testCase {
 	}
 	for _, viewers := range []int{500, 2000, 10_000} {
 		all = append(all, testCase{viewers, 300_000, 100 * ms, 1, servers})
+	}
+	for _, rate := range []int{300_000, 1_000_000} {
+		all = append(all, testCase{2000, rate, 200 * ms, 1, withTLS})
 	}
 	all = append(all, testCase{5000, 300_000, 200 * ms, 100, servers[2:]}) // the floor has one stream
 	var list []testCase
@@ -71,6 +75,7 @@ type server struct {
 	binary string
 	pump   bool
 	egress string
+	tls    bool
 }
 
 var servers = []server{
@@ -79,3 +84,9 @@ var servers = []server{
 	{name: "pump, writev", binary: "stream-pump", pump: true, egress: "writev"},
 	{name: "pump, io_uring", binary: "stream-pump", pump: true, egress: "auto"},
 }
+
+// withTLS sets the price of TLS beside that of plain connections.
+var withTLS = append(slices.Clip(servers),
+	server{name: "pump, TLS, writev", binary: "stream-pump", pump: true, egress: "writev", tls: true},
+	server{name: "pump, TLS, io_uring", binary: "stream-pump", pump: true, egress: "auto", tls: true},
+)

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stream-pump/stream-pump/internal/certtest"
 	"github.com/stream-pump/stream-pump/loadtest"
 )
 
@@ -34,14 +35,22 @@ func build(ctx context.Context, dir string) error {
 func measure(ctx context.Context, dir string, c testCase, s server, duration time.Duration) (row, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	address, admin := freeAddress(), freeAddress()
+	address, secure, admin := freeAddress(), freeAddress(), freeAddress()
 	args := []string{"-listen", address, "-pulse", c.pulse.String()}
 	switch {
 	case s.egress != "" && !s.pump:
 		args = append(args, "-uring")
 	case s.pump:
 		file := filepath.Join(dir, "bench.yaml")
-		if err := os.WriteFile(file, c.configuration(address, admin, s.egress), 0o600); err != nil {
+		text := c.configuration(address, admin, s.egress)
+		if s.tls {
+			more, err := tlsConfiguration(dir, secure)
+			if err != nil {
+				return row{}, err
+			}
+			text = append(text, more...)
+		}
+		if err := os.WriteFile(file, text, 0o600); err != nil {
 			return row{}, err
 		}
 		args = []string{"run", file}
@@ -72,7 +81,11 @@ func measure(ctx context.Context, dir string, c testCase, s server, duration tim
 			return row{}, err
 		}
 	}
-	return audience(ctx, c, s, duration, address, admin, child.Process.Pid)
+	base := "mmsh://" + address
+	if s.tls {
+		base = "mmshs://" + secure
+	}
+	return audience(ctx, c, s, duration, base, admin, child.Process.Pid)
 }
 
 const configuration = `listen: ["%s"]
@@ -91,11 +104,29 @@ func (c testCase) configuration(address, admin, egress string) []byte {
 	return b
 }
 
+
+// tlsConfiguration makes a certificate and returns the settings of a TLS port.
+func tlsConfiguration(dir, address string) (string, error) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", err
+	}
+	cert, key := certtest.Write(must{}, dir, certtest.NewAuthority(must{}, "bench").Issue(must{}, certtest.Spec{}))
+	return fmt.Sprintf("ssl: true\nssl_port: %s\nssl_cert: %s\nssl_key: %s\n", port, cert, key), nil
+}
+
+// must ends the benchmark where there can be no certificate.
+type must struct{}
+
+func (must) Helper() {}
+
+func (must) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
+
 // audience brings the viewers up twice as long as it takes to settle, and reads the
 // server's counters at both ends of a window inside of the steady state.
-func audience(ctx context.Context, c testCase, s server, duration time.Duration, address, admin string, pid int) (row, error) {
+func audience(ctx context.Context, c testCase, s server, duration time.Duration, base, admin string, pid int) (row, error) {
 	ramp := float64(min(c.viewers/2, 1000))
-	r := row{Case: c.String(), Server: s.name, Viewers: c.viewers, PulseMS: float64(c.pulse.Milliseconds()), RateBPS: c.rate}
+	r := row{Case: c.String(), Server: s.name, TLS: s.tls, Viewers: c.viewers, PulseMS: float64(c.pulse.Milliseconds()), RateBPS: c.rate}
 	counters := func() (map[string]float64, error) { return scrape(ctx, admin) }
 	if !s.pump {
 		counters = func() (map[string]float64, error) { return floorWrites(pid) }
@@ -112,9 +143,10 @@ func audience(ctx context.Context, c testCase, s server, duration time.Duration,
 	}()
 	var urls []string
 	for _, path := range c.paths() {
-		urls = append(urls, "mmsh://"+address+"/streams/"+path)
+		urls = append(urls, base+"/streams/"+path)
 	}
-	rep, err := loadtest.Run(ctx, loadtest.Options{Clients: c.viewers, URLs: urls, Duration: duration, Ramp: ramp, ServerPID: pid})
+	rep, err := loadtest.Run(ctx, loadtest.Options{Clients: c.viewers, URLs: urls, Insecure: s.tls,
+		Duration: duration, Ramp: ramp, ServerPID: pid})
 	if err != nil {
 		return r, err
 	}

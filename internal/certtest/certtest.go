@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
-	"testing"
 	"time"
 )
 
@@ -32,10 +31,16 @@ type Spec struct {
 	NotAfter  time.Time
 }
 
+// T is a *testing.T, or what a benchmark that is a program has in its place.
+type T interface {
+	Helper()
+	Fatal(args ...any)
+}
+
 var serial atomic.Int64
 
 // NewAuthority makes an authority.
-func NewAuthority(t testing.TB, name string) *Authority {
+func NewAuthority(t T, name string) *Authority {
 	t.Helper()
 	key := newKey(t)
 	template := template(Spec{Name: name})
@@ -45,7 +50,7 @@ func NewAuthority(t testing.TB, name string) *Authority {
 }
 
 // Issue makes a certificate.
-func (a *Authority) Issue(t testing.TB, s Spec) tls.Certificate {
+func (a *Authority) Issue(t T, s Spec) tls.Certificate {
 	t.Helper()
 	key := newKey(t)
 	leaf := sign(t, template(s), a.Cert, &key.PublicKey, a.key)
@@ -63,7 +68,7 @@ func (a *Authority) Pool() *x509.CertPool {
 func (a *Authority) PEM() []byte { return encode("CERTIFICATE", a.Cert.Raw) }
 
 // PEM returns a certificate with its chain, and its key.
-func PEM(t testing.TB, c tls.Certificate) (cert, key []byte) {
+func PEM(t T, c tls.Certificate) (cert, key []byte) {
 	t.Helper()
 	for _, der := range c.Certificate {
 		cert = append(cert, encode("CERTIFICATE", der)...)
@@ -77,14 +82,14 @@ func PEM(t testing.TB, c tls.Certificate) (cert, key []byte) {
 
 // Write puts a certificate and its key into files of a folder, my.cert and my.key. They
 // take the places of files that are there, as programs that renew certificates do it.
-func Write(t testing.TB, dir string, c tls.Certificate) (cert, key string) {
+func Write(t T, dir string, c tls.Certificate) (cert, key string) {
 	t.Helper()
 	certPEM, keyPEM := PEM(t, c)
 	return WriteFile(t, dir, "my.cert", certPEM), WriteFile(t, dir, "my.key", keyPEM)
 }
 
 // WriteFile puts a file into its place at once.
-func WriteFile(t testing.TB, dir, name string, b []byte) string {
+func WriteFile(t T, dir, name string, b []byte) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
@@ -96,7 +101,7 @@ func WriteFile(t testing.TB, dir, name string, b []byte) string {
 	return path
 }
 
-func newKey(t testing.TB) *ecdsa.PrivateKey {
+func newKey(t T) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -133,7 +138,7 @@ func template(s Spec) *x509.Certificate {
 	return c
 }
 
-func sign(t testing.TB, c, by *x509.Certificate, key *ecdsa.PublicKey, with *ecdsa.PrivateKey) *x509.Certificate {
+func sign(t T, c, by *x509.Certificate, key *ecdsa.PublicKey, with *ecdsa.PrivateKey) *x509.Certificate {
 	t.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, c, by, key, with)
 	if err != nil {
