@@ -1,5 +1,6 @@
 // Package certificate keeps the certificate that a server shows to its TLS clients, and
-// what it asks of theirs.
+// what it asks of theirs. It comes from files, or from an authority by itself (package
+// acme).
 //
 // A [Keeper] reads key and certificate from files and looks every few seconds whether
 // they have changed: whoever renews them (certbot, a script, an administrator) need not

@@ -11,11 +11,24 @@ import (
 	"time"
 )
 
+// Issuer gets certificates by itself, in place of files.
+type Issuer interface {
+	// GetCertificate returns the certificate for a client, or answers a challenge of the
+	// authority, which comes as a client of the protocol acme-tls/1.
+	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// Leaves returns the certificates in force, of which there may be none yet.
+	Leaves() []*x509.Certificate
+}
+
+// challengeProtocol is what an authority speaks to find out whether a name is ours. RFC 8737.
+const challengeProtocol = "acme-tls/1"
+
 // Options tune [New]; the zero value works.
 type Options struct {
-	Every time.Duration    // how often [Keeper.Watch] looks at the files; 0: never
-	Log   *slog.Logger     // nil discards
-	Now   func() time.Time // nil: time.Now
+	Issuer Issuer           // nil: certificates come from the files
+	Every  time.Duration    // how often [Keeper.Watch] looks at the files; 0: never
+	Log    *slog.Logger     // nil discards
+	Now    func() time.Time // nil: time.Now
 }
 
 // Keeper keeps what was read from files. All methods may be called from any goroutine.
@@ -23,22 +36,28 @@ type Keeper struct {
 	log     *slog.Logger
 	now     func() time.Time
 	every   atomic.Int64 // ns
+	issuer  Issuer       // nil: the certificate is in the files
 	inForce atomic.Pointer[material]
 	refused atomic.Uint64
 	nudge   chan struct{} // tells Watch that every has changed
 
-	mu      sync.Mutex // guards what follows, and orders the changes of inForce
-	problem string     // what is wrong with the files as they are now, "" for nothing
-	seen    print      // of the files, when they were last looked at
-	tried   print      // of the files that were last read
-	warned  time.Time  // when the end was last warned of
-	over    bool       // and it had come
+	mu      sync.Mutex                    // guards what follows, and orders the changes of inForce
+	problem string                        // what is wrong with the files as they are now, "" for nothing
+	seen    print                         // of the files, when they were last looked at
+	tried   print                         // of the files that were last read
+	warned  map[[sha256.Size]byte]warning // by certificate
+}
+
+// warning is when the end of a certificate was last warned of, and whether it had come.
+type warning struct {
+	at   time.Time
+	over bool
 }
 
 // New reads the files. A certificate whose time is over, or has not come yet, is used with
 // an error in the log; everything else that is wrong is returned.
 func New(f Files, o Options) (*Keeper, error) {
-	k := &Keeper{log: o.Log, now: o.Now, nudge: make(chan struct{}, 1)}
+	k := &Keeper{log: o.Log, now: o.Now, issuer: o.Issuer, nudge: make(chan struct{}, 1)}
 	if k.log == nil {
 		k.log = slog.New(slog.DiscardHandler)
 	}
@@ -47,7 +66,7 @@ func New(f Files, o Options) (*Keeper, error) {
 	}
 	k.every.Store(int64(o.Every))
 	k.seen = look(f)
-	m, err := read(f)
+	m, err := read(f, k.issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +76,7 @@ func New(f Files, o Options) (*Keeper, error) {
 	k.use(m)
 	if err := m.valid(k.now()); err != nil {
 		k.log.Error("the certificate is used, and clients will refuse it", slog.Any("error", err))
-		k.warned, k.over = k.now(), true
+		k.warned = map[[sha256.Size]byte]warning{sha256.Sum256(m.leaf.Raw): {k.now(), true}}
 	}
 	k.warn()
 	return k, nil
@@ -65,15 +84,26 @@ func New(f Files, o Options) (*Keeper, error) {
 
 // Config returns settings for a server. They show whatever certificate is in force when a
 // client comes. TLS 1.2 is the least; tickets for resumption stay good when the
-// certificate changes.
+// certificate changes. A connection whose negotiated protocol is neither none nor http/1.1
+// is an authority's challenge, done with its handshake: it must not be served.
 func (k *Keeper) Config() *tls.Config {
-	return &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return k.inForce.Load().config, nil },
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	var challenged *tls.Config // an authority that looks whether a name is ours shows no certificate
+	if k.issuer != nil {
+		c.GetCertificate = k.issuer.GetCertificate
+		challenged = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{challengeProtocol}, GetCertificate: k.issuer.GetCertificate}
+	} else {
+		c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return &k.inForce.Load().config.Certificates[0], nil
-		},
+		}
 	}
+	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if challenged != nil && len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == challengeProtocol {
+			return challenged, nil
+		}
+		return k.inForce.Load().config, nil
+	}
+	return c
 }
 
 // Reload reads the files anew, perhaps other ones, whether they have changed or not. On an
@@ -107,11 +137,11 @@ func (k *Keeper) Check(f Files) error {
 
 // candidate reads files and tells whether they may be put in force.
 func (k *Keeper) candidate(f Files) (*material, error) {
-	m, err := read(f)
+	m, err := read(f, k.issuer)
 	if err != nil {
 		return nil, err
 	}
-	if m.leaf.Equal(k.inForce.Load().leaf) { // what is in force may stay, whatever its time
+	if m.same(k.inForce.Load()) { // what is in force may stay, whatever its time
 		return m, nil
 	}
 	return m, m.valid(k.now())
@@ -128,7 +158,6 @@ func (k *Keeper) replace(f Files) error {
 	k.problem = ""
 	if now := k.inForce.Load(); m.sum != now.sum || m.files != now.files {
 		k.use(m)
-		k.warned = time.Time{}
 		k.warn()
 	}
 	return nil
@@ -137,6 +166,9 @@ func (k *Keeper) replace(f Files) error {
 // use puts material in force. The caller holds k.mu.
 func (k *Keeper) use(m *material) {
 	k.inForce.Store(m)
+	if m.leaf == nil {
+		return
+	}
 	k.log.Info("certificate in force", slog.Any("names", names(m.leaf)), slog.String("issuer", m.leaf.Issuer.String()),
 		slog.String("not_after", m.leaf.NotAfter.UTC().Format(time.RFC3339)), slog.String("sha256", fingerprint(m.leaf)))
 }
@@ -184,8 +216,7 @@ func (k *Keeper) check() {
 	}
 	k.tried = seen
 	if err := k.replace(f); err != nil {
-		k.log.Error("the new certificate is refused, the old one stays", slog.Any("error", err),
-			slog.String("not_after", k.inForce.Load().leaf.NotAfter.UTC().Format(time.RFC3339)))
+		k.log.Error("the new certificate is refused, the old one stays", slog.Any("error", err))
 	}
 }
 
@@ -196,24 +227,44 @@ const (
 	warnEvery  = 24 * time.Hour
 )
 
-// warn tells of the end that comes near, or has come. The caller holds k.mu.
+// warn tells of ends that come near, or have come. The caller holds k.mu.
 func (k *Keeper) warn() {
-	now, leaf := k.now(), k.inForce.Load().leaf
+	next := map[[sha256.Size]byte]warning{}
+	for _, leaf := range k.leaves() {
+		sum := sha256.Sum256(leaf.Raw)
+		if w := k.remind(leaf, k.warned[sum]); !w.at.IsZero() {
+			next[sum] = w
+		}
+	}
+	k.warned = next
+}
+
+// remind tells of one certificate's end, if it is time to, and returns when it was told last.
+func (k *Keeper) remind(leaf *x509.Certificate, last warning) warning {
+	now := k.now()
 	left := leaf.NotAfter.Sub(now)
 	if left > min(warnBefore, leaf.NotAfter.Sub(leaf.NotBefore)/warnPart) {
-		return
+		return warning{}
 	}
 	over := left <= 0
-	if since := now.Sub(k.warned); over == k.over && since >= 0 && since < warnEvery { // below 0: the clock was set back
-		return
+	if since := now.Sub(last.at); over == last.over && since >= 0 && since < warnEvery { // below 0: the clock was set back
+		return last
 	}
-	k.warned, k.over = now, over
 	attrs := []any{slog.Any("names", names(leaf)), slog.String("not_after", leaf.NotAfter.UTC().Format(time.RFC3339)), slog.Float64("days_left", days(left))}
 	if over {
 		k.log.Error("the certificate has expired", attrs...)
-		return
+	} else {
+		k.log.Warn("the certificate ends soon; renew it", attrs...)
 	}
-	k.log.Warn("the certificate ends soon; renew it", attrs...)
+	return warning{now, over}
+}
+
+// leaves are the certificates in force.
+func (k *Keeper) leaves() []*x509.Certificate {
+	if k.issuer != nil {
+		return k.issuer.Leaves()
+	}
+	return []*x509.Certificate{k.inForce.Load().leaf}
 }
 
 // fingerprint is how people compare certificates.

@@ -77,6 +77,9 @@ func (d *desk) renew(s certtest.Spec) string {
 	return c.Leaf.SerialNumber.Text(16)
 }
 
+// State is what is in force.
+func (d *desk) State() State { return d.States()[0] }
+
 func (d *desk) spoil(name, text string) { certtest.WriteFile(d, d.dir, name, []byte(text)) }
 
 // watch looks after the certificate in a bubble of fake time.

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// State is what a certificate is like.
+// State is what one certificate is like.
 type State struct {
 	Names     []string // host names and addresses it is for
 	Issuer    string
@@ -21,15 +21,22 @@ type State struct {
 	Refused   uint64  // times a new one was refused
 }
 
-// State returns what is in force.
-func (k *Keeper) State() State {
-	s := Describe(k.inForce.Load().leaf, k.now())
-	s.Refused = k.refused.Load()
+// States returns what is in force, and Problem and Refused of the files with the first.
+func (k *Keeper) States() []State {
+	var list []State
+	for _, leaf := range k.leaves() {
+		list = append(list, Describe(leaf, k.now()))
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s.Problem = k.problem
-	return s
+	if len(list) > 0 {
+		list[0].Refused, list[0].Problem = k.refused.Load(), k.problem
+	}
+	return list
 }
+
+// Refused returns how often new files were refused.
+func (k *Keeper) Refused() uint64 { return k.refused.Load() }
 
 // Describe tells what a certificate is like at a time.
 func Describe(c *x509.Certificate, now time.Time) State {

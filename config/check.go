@@ -13,6 +13,7 @@ import (
 func (d *decoder) check(c *Config) {
 	d.checkPorts(c)
 	d.checkRequired(c)
+	d.checkACME(c)
 	d.checkRunAs(c)
 	d.checkOrder(c)
 	d.checkRing(c)
@@ -96,10 +97,10 @@ func wildcard(host string) bool { return host == "" || host == "0.0.0.0" || host
 const minWatch = Duration(10 * time.Millisecond)
 
 func (d *decoder) checkRequired(c *Config) {
-	if c.SSL && c.SSLKey == "" {
+	if c.SSL && !c.ACME.On() && !d.given("acme.domains") && c.SSLKey == "" {
 		d.problem(d.at("ssl"), "ssl needs ssl_key", "the file of the private key in PEM form")
 	}
-	if c.SSL && c.SSLCert == "" {
+	if c.SSL && !c.ACME.On() && !d.given("acme.domains") && c.SSLCert == "" {
 		d.problem(d.at("ssl"), "ssl needs ssl_cert", "the file of the certificate in PEM form")
 	}
 	if c.SSL && c.SSLClientCertificate == ClientRequire && c.SSLClientCA == "" {

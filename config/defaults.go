@@ -33,6 +33,8 @@ func Default() *Config {
 		Egress:        EgressAuto,
 
 		SSLClientCertificate: ClientRequest,
+
+		ACME: defaultACME(),
 	}
 }
 

@@ -20,9 +20,12 @@ func example(t *testing.T, name string) (string, []byte) {
 	return file, data
 }
 
-// without returns c with the fields that tell where it came from cleared.
+// without returns c without what tells where it came from.
 func without(c *Config) *Config {
 	d := *c
+	if folder, err := filepath.Rel(c.Dir, c.ACME.Folder); err == nil && filepath.IsAbs(c.Dir) == filepath.IsAbs(c.ACME.Folder) {
+		d.ACME.Folder = folder
+	}
 	d.Dir = ""
 	if len(d.Streams) == 0 {
 		d.Streams = nil

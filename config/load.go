@@ -172,7 +172,7 @@ type fileName struct {
 }
 
 func (c *Config) fileNames() []fileName {
-	list := []fileName{{&c.SSLKey, "ssl_key", c.SSL}, {&c.SSLCert, "ssl_cert", c.SSL}, {&c.SSLClientCA, "ssl_client_ca", c.SSL}}
+	list := []fileName{{&c.SSLKey, "ssl_key", c.SSL}, {&c.SSLCert, "ssl_cert", c.SSL}, {&c.SSLClientCA, "ssl_client_ca", c.SSL}, {&c.ACME.CA, "acme.ca", c.ACME.On()}, {&c.ACME.Folder, "acme.folder", false}}
 	for i := range c.Streams {
 		s := &c.Streams[i]
 		path := fmt.Sprintf("streams[%d]", i)

@@ -59,6 +59,8 @@ type Config struct {
 	SSLClientCA          string   `yaml:"ssl_client_ca" reload:"live"`          // file, relative to the configuration; empty: no client is asked
 	SSLClientCertificate string   `yaml:"ssl_client_certificate" reload:"live"` // request or require
 
+	ACME ACME `yaml:"acme"`
+
 	Redirect404To  string         `yaml:"redirect_404_to" reload:"live"` // empty: answer 404
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" reload:"live"` // whose word is taken on who is behind them
 

@@ -20,14 +20,18 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/internal/acmetest"
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
 // The two goroutines are those of a pool that a dependency makes when it is loaded.
 func TestMain(m *testing.M) {
+	acmetest.Serve()
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
-		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"))
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"),
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"), // one an authority, for good
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))             // looks after a lock that is released
 }
 
 // patience is how long anything in these tests may take.
@@ -88,7 +92,20 @@ func newWorld(t testing.TB, text string) *world {
 // newWorldLogging is newWorld with another log.
 func newWorldLogging(t testing.TB, text string, logger func(*journal, *slog.LevelVar) *slog.Logger) *world {
 	t.Helper()
-	w := &world{TB: t, log: &journal{}, signals: make(chan os.Signal, 4), ended: make(chan error, 1), file: local + text}
+	return startWorld(t, local+text, logger)
+}
+
+// newWorldOf is newWorld with a whole file of settings.
+func newWorldOf(t testing.TB, file string) *world {
+	t.Helper()
+	return startWorld(t, file, func(to *journal, level *slog.LevelVar) *slog.Logger {
+		return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level}))
+	})
+}
+
+func startWorld(t testing.TB, file string, logger func(*journal, *slog.LevelVar) *slog.Logger) *world {
+	t.Helper()
+	w := &world{TB: t, log: &journal{}, signals: make(chan os.Signal, 4), ended: make(chan error, 1), file: file}
 	level := new(slog.LevelVar)
 	p, err := Start(parse(t, w.file), Options{
 		Log: logger(w.log, level), Level: level,

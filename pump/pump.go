@@ -15,6 +15,7 @@ import (
 	"github.com/stream-pump/stream-pump/access/hook"
 	"github.com/stream-pump/stream-pump/asf"
 	"github.com/stream-pump/stream-pump/certificate"
+	"github.com/stream-pump/stream-pump/certificate/acme"
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/ingest"
 	"github.com/stream-pump/stream-pump/internal/runas"
@@ -31,41 +32,43 @@ const longestFold = 10 * time.Minute
 
 // Pump is one running pump. All exported methods may be called from any goroutine.
 type Pump struct {
-	opts     Options
-	log      *slog.Logger
-	events   *slog.Logger       // of what somebody outside can cause: folds what repeats
-	folded   *telemetry.Repeats // of events
-	pool     *ringbuf.Pool
-	registry *stream.Registry
-	metrics  *telemetry.Metrics
-	limits   *access.Limits
-	server   *server.Server
-	push     *ingest.Push
-	targets  atomic.Pointer[map[string]*ingest.Target] // by lower-case path
-	viewing  atomic.Pointer[map[string]*access.Gate]   // of viewers, by lower-case path
-	billings atomic.Pointer[map[string]billing]        // by lower-case path
-	hasher   *access.Hasher
-	hook     *hook.Client
-	noted    *telemetry.Repeats     // refused viewers
-	idKey    atomic.Pointer[string] // id_parameter
-	started  time.Time
-	draining atomic.Bool
-	keeper   *certificate.Keeper             // of the TLS ports, nil without one
-	unwatch  func()                          // ends what looks after it
-	networks atomic.Pointer[access.Networks] // that may reach the admin port
-	proxies  atomic.Pointer[access.Proxies]  // that may say who is behind them
-	sockets  *sockets                        // not changed after Start
-	account  runas.Account                   // whom the program has become, zero for nobody; not changed after Start
-	files    openFiles                       // not changed after Start
-	manager  atomic.Pointer[systemd.Manager] // nil: none, or nothing is to be told any more
-	unattend func()                          // ends attend and waits for it; of Run's goroutine
-	refused  atomic.Bool                     // the last reload was
-	admin    *admin                          // nil without an admin port
-	worst    []atomic.Int64                  // ns, by event loop: the longest pass since the last metrics page
-	serving  sync.WaitGroup
-	failed   chan error     // the first listener that gave up
-	leaving  sync.WaitGroup // removed streams that are still watched
-	gone     chan struct{}  // closed when no viewer is left for good
+	opts      Options
+	log       *slog.Logger
+	events    *slog.Logger       // of what somebody outside can cause: folds what repeats
+	folded    *telemetry.Repeats // of events
+	pool      *ringbuf.Pool
+	registry  *stream.Registry
+	metrics   *telemetry.Metrics
+	limits    *access.Limits
+	server    *server.Server
+	push      *ingest.Push
+	targets   atomic.Pointer[map[string]*ingest.Target] // by lower-case path
+	viewing   atomic.Pointer[map[string]*access.Gate]   // of viewers, by lower-case path
+	billings  atomic.Pointer[map[string]billing]        // by lower-case path
+	hasher    *access.Hasher
+	hook      *hook.Client
+	noted     *telemetry.Repeats     // refused viewers
+	idKey     atomic.Pointer[string] // id_parameter
+	started   time.Time
+	draining  atomic.Bool
+	keeper    *certificate.Keeper             // of the TLS ports, nil without one
+	acme      *acme.Manager                   // gets them by itself, else nil
+	untilStop context.Context                 // of what looks after them
+	unwatch   func()                          // ends it
+	networks  atomic.Pointer[access.Networks] // that may reach the admin port
+	proxies   atomic.Pointer[access.Proxies]  // that may say who is behind them
+	sockets   *sockets                        // not changed after Start
+	account   runas.Account                   // whom the program has become, zero for nobody; not changed after Start
+	files     openFiles                       // not changed after Start
+	manager   atomic.Pointer[systemd.Manager] // nil: none, or nothing is to be told any more
+	unattend  func()                          // ends attend and waits for it; of Run's goroutine
+	refused   atomic.Bool                     // the last reload was
+	admin     *admin                          // nil without an admin port
+	worst     []atomic.Int64                  // ns, by event loop: the longest pass since the last metrics page
+	serving   sync.WaitGroup
+	failed    chan error     // the first listener that gave up
+	leaving   sync.WaitGroup // removed streams that are still watched
+	gone      chan struct{}  // closed when no viewer is left for good
 
 	reloading sync.Mutex // held from reading a file until it is applied; before mu
 
@@ -168,7 +171,7 @@ func (p *Pump) serve(cfg *config.Config, d doors) error {
 		HeadTimeout: cfg.Request.HeadTimeout.D(), Hook: pushHook{p}, Log: p.events,
 	})
 	srv, err := server.New(server.Options{
-		Streams: p.registry, Limits: p.limits, Push: p.push, Gate: gatekeeper{p}, Metrics: p.metrics, Log: p.events,
+		Streams: p.registry, Limits: p.limits, Push: p.push, Gate: gatekeeper{p}, Challenges: p.challenges(), Metrics: p.metrics, Log: p.events,
 		Loops: cfg.EventLoops, Egress: cfg.Egress, PadPacket: asf.Pad, Settings: settingsOf(cfg),
 	})
 	if err != nil {
@@ -183,6 +186,9 @@ func (p *Pump) serve(cfg *config.Config, d doors) error {
 	p.mu.Lock()
 	p.setSNMP(cfg.SNMP)
 	p.mu.Unlock()
+	if err := p.runACME(cfg); err != nil {
+		return err
+	}
 	p.log.Info("writing to viewers", slog.String("egress", srv.Egress()))
 	for _, ln := range d.public {
 		p.accept(ln, "viewers and encoders", srv.Serve)

@@ -2,10 +2,15 @@ package pump
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
 	"net/http"
 	"time"
 
 	"github.com/stream-pump/stream-pump/certificate"
+	"github.com/stream-pump/stream-pump/certificate/acme"
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/telemetry"
 )
@@ -18,17 +23,75 @@ func certificateFiles(c *config.Config) certificate.Files {
 	}
 }
 
-// keepCertificate reads key and certificate, and looks after them until the pump stops.
+// keepCertificate reads key and certificate, or finds out who issues them, and looks
+// after them until the pump stops. The listeners are open.
 func (p *Pump) keepCertificate(c *config.Config) error {
-	k, err := certificate.New(certificateFiles(c), certificate.Options{Every: c.SSLWatch.D(), Log: p.log})
+	o := certificate.Options{Every: c.SSLWatch.D(), Log: p.log}
+	if c.ACME.On() {
+		m, err := p.newACME(c)
+		if err != nil {
+			return err
+		}
+		p.acme, o.Issuer = m, m
+	}
+	k, err := certificate.New(certificateFiles(c), o)
 	if err != nil {
 		return err
 	}
 	p.keeper = k
-	ctx, cancel := context.WithCancel(context.Background())
-	p.unwatch = cancel
-	p.serving.Go(func() { k.Watch(ctx) })
+	p.untilStop, p.unwatch = context.WithCancel(context.Background())
+	p.serving.Go(func() { k.Watch(p.untilStop) })
 	return nil
+}
+
+// newACME makes what gets certificates by itself; runACME sets it to work.
+func (p *Pump) newACME(c *config.Config) (*acme.Manager, error) {
+	o := acme.Options{
+		Domains: c.ACME.Domains, Email: c.ACME.Email, Directory: c.ACME.Directory, Folder: c.ACME.Folder,
+		Challenges: c.ACME.Challenges, Log: p.log,
+	}
+	if c.ACME.CA != "" {
+		roots, err := certificate.Authorities(c.ACME.CA)
+		if err != nil {
+			return nil, fmt.Errorf("reading acme.ca: %w", err)
+		}
+		o.Roots = roots
+	}
+	if a, ok := p.Addr().(*net.TCPAddr); ok {
+		o.HTTPPort = a.Port
+	}
+	if a, ok := p.TLSAddr().(*net.TCPAddr); ok {
+		o.TLSPort = a.Port
+		if !a.IP.IsUnspecified() {
+			o.Host = a.IP.String()
+		}
+	}
+	return acme.New(o), nil
+}
+
+// runACME gets and renews certificates until the pump stops. Whoever the program is to be,
+// it is by now.
+func (p *Pump) runACME(c *config.Config) error {
+	if p.acme == nil {
+		return nil
+	}
+	if err := acme.Prepare(c.ACME.Folder); err != nil {
+		return p.explainDenied(err)
+	}
+	p.serving.Go(func() {
+		if err := p.acme.Run(p.untilStop); err != nil {
+			p.log.Error("no certificates", slog.Any("error", err))
+		}
+	})
+	return nil
+}
+
+// challenges answers an authority, nil when there is none.
+func (p *Pump) challenges() http.Handler {
+	if p.acme == nil {
+		return nil
+	}
+	return p.acme
 }
 
 // withCertificate gives the files of a configuration to the keeper's Reload or Check. A
@@ -54,18 +117,21 @@ type CertificateInfo struct {
 	Refused   uint64   `json:"refused"`           // times a new one was refused
 }
 
-// Certificates describes the certificates of the TLS ports; none without TLS.
+// Certificates describes the certificates of the TLS ports; none without TLS, or as long as
+// none was issued.
 func (p *Pump) Certificates() []CertificateInfo {
 	list := []CertificateInfo{}
 	if p.keeper == nil {
 		return list
 	}
-	s := p.keeper.State()
-	return append(list, CertificateInfo{
-		Names: s.Names, Issuer: s.Issuer, Serial: s.Serial, SHA256: s.SHA256,
-		NotBefore: s.NotBefore.UTC().Format(time.RFC3339), NotAfter: s.NotAfter.UTC().Format(time.RFC3339),
-		DaysLeft: s.DaysLeft, Problem: s.Problem, Refused: s.Refused,
-	})
+	for _, s := range p.keeper.States() {
+		list = append(list, CertificateInfo{
+			Names: s.Names, Issuer: s.Issuer, Serial: s.Serial, SHA256: s.SHA256,
+			NotBefore: s.NotBefore.UTC().Format(time.RFC3339), NotAfter: s.NotAfter.UTC().Format(time.RFC3339),
+			DaysLeft: s.DaysLeft, Problem: s.Problem, Refused: s.Refused,
+		})
+	}
+	return list
 }
 
 func (a *admin) listCertificates(w http.ResponseWriter, _ *http.Request) {
@@ -77,8 +143,17 @@ func (p *Pump) exportCertificate() {
 	if p.keeper == nil {
 		return
 	}
-	p.metrics.GaugeFunc("stream_pump_certificate_expiry_days", "Days until the certificate of the TLS port expires; below 0: it has.",
-		func() float64 { return p.keeper.State().DaysLeft })
-	p.metrics.CounterFunc("stream_pump_certificates_refused_total", "New certificates that were broken or expired, so that the old one stayed.",
-		func() uint64 { return p.keeper.State().Refused })
+	p.metrics.GaugeFunc("stream_pump_certificate_expiry_days", "Days until the first certificate of the TLS port expires; below 0: it has. NaN as long as there is none.", p.daysLeft)
+	p.metrics.CounterFunc("stream_pump_certificates_refused_total", "New certificates that were broken or expired, so that the old one stayed.", p.keeper.Refused)
+}
+
+// daysLeft is of the certificate that ends first.
+func (p *Pump) daysLeft() float64 {
+	least := math.NaN()
+	for _, s := range p.keeper.States() {
+		if math.IsNaN(least) || s.DaysLeft < least {
+			least = s.DaysLeft
+		}
+	}
+	return least
 }

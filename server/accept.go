@@ -44,7 +44,8 @@ func (s *Server) Serve(ln net.Listener) error {
 	return s.accept(ln, s.enroll)
 }
 
-// ServeTLS is Serve for connections behind TLS.
+// ServeTLS is Serve for connections behind TLS. One that negotiates another protocol than
+// http/1.1 is closed after its handshake.
 func (s *Server) ServeTLS(ln net.Listener, cfg *tls.Config) error {
 	return s.accept(ln, func(c net.Conn, remote netip.AddrPort, place *access.Connection) error {
 		if !s.spawn(c, place, func(ctx context.Context) { s.serveTLS(ctx, c, remote, place, cfg) }) {
@@ -66,6 +67,9 @@ func (s *Server) serveTLS(ctx context.Context, c net.Conn, remote netip.AddrPort
 	if err := tc.HandshakeContext(hctx); err != nil {
 		s.log.Debug("TLS handshake", "address", remote.String(), "error", err)
 		return
+	}
+	if p := tc.ConnectionState().NegotiatedProtocol; p != "" && p != "http/1.1" {
+		return // an authority's challenge, which the handshake has answered
 	}
 	d := s.newDoor(ctx, tc, remote, true)
 	d.owned, d.place = c, place

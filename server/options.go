@@ -26,13 +26,16 @@ type PushHandler interface {
 // Options are what a server is made with and keeps for life. Streams is required.
 type Options struct {
 	Streams  *stream.Registry
-	Limits   *access.Limits     // admission of viewers and connections; nil for no limits
-	Push     PushHandler        // nil refuses pushes with 404
-	Gate     Gate               // nil lets everyone watch
-	Audience Audience           // nil: nobody is told
-	Metrics  *telemetry.Metrics // nil for none
-	Log      *slog.Logger       // nil discards
-	Loops    int                // event loops; 0 for one a processor
+	Limits   *access.Limits // admission of viewers and connections; nil for no limits
+	Push     PushHandler    // nil refuses pushes with 404
+	Gate     Gate           // nil lets everyone watch
+	Audience Audience       // nil: nobody is told
+	// Challenges answers requests below /.well-known/acme-challenge/; nil refuses them with
+	// 404. It is called on goroutines of its own, and its answers are short.
+	Challenges http.Handler
+	Metrics    *telemetry.Metrics // nil for none
+	Log        *slog.Logger       // nil discards
+	Loops      int                // event loops; 0 for one a processor
 	// PadPacket appends to dst a media packet padded to the nominal size, for viewers
 	// of plain ASF; nil sends packets as they are.
 	PadPacket func(dst, packet []byte, nominal int) ([]byte, error)

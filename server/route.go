@@ -61,6 +61,9 @@ func (s *Server) route(r *request) answer {
 		return s.push(r)
 	}
 	st := s.opts.Streams.Lookup(path)
+	if s.isChallenge(r) {
+		return answer{handOver: func(d *door) { d.challenge() }}
+	}
 	if kind == unknownTarget || st == nil {
 		return s.notFound(r)
 	}

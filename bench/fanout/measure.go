@@ -104,7 +104,6 @@ func (c testCase) configuration(address, admin, egress string) []byte {
 	return b
 }
 
-
 // tlsConfiguration makes a certificate and returns the settings of a TLS port.
 func tlsConfiguration(dir, address string) (string, error) {
 	_, port, err := net.SplitHostPort(address)

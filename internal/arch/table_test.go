@@ -44,6 +44,7 @@ var table = []row{
 	{0, "internal/testcard", ""},
 	{0, "internal/uring", ""},
 	{beside, "bench", anything},
+	{beside, "internal/acmetest", anything},
 	{beside, "internal/arch", ""},
 	{beside, "internal/certtest", ""},
 	{beside, "internal/e2e", ""},

@@ -1,0 +1,164 @@
+package acme
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"github.com/stream-pump/stream-pump/certificate"
+	"github.com/stream-pump/stream-pump/internal/acmetest"
+)
+
+// The library keeps a goroutine for each authority's rate, and one that looks after a lock
+// for some seconds after it was released.
+func TestMain(m *testing.M) {
+	acmetest.Serve()
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
+}
+
+const patience = time.Minute
+
+// A certificate is renewed before it ends, and whoever connects sees no gap. (That one is
+// issued at all, by either challenge, is tried with a whole pump.)
+func TestRenewal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a certificate to grow old; left out with -short")
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := ln.Addr().(*net.TCPAddr).Port
+	authority := acmetest.Start(t, 1, port, 12*time.Second)
+	roots, err := certificate.Authorities(authority.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(t.TempDir(), "acme")
+	if err := Prepare(folder); err != nil {
+		t.Fatal(err)
+	}
+	m := New(Options{
+		Domains: []string{"pump.test"}, Directory: authority.Directory, Roots: roots, Folder: folder,
+		Challenges: []string{TLSALPN}, Host: "127.0.0.1", TLSPort: port, Every: 500 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+	})
+	if m.Leaves() != nil {
+		t.Error("there is a certificate before anybody was asked")
+	}
+	k, err := certificate.New(certificate.Files{}, certificate.Options{Issuer: m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	all.Go(func() { shakeHands(ln, k.Config()) })
+	all.Go(func() {
+		if err := m.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	defer func() { cancel(); _ = ln.Close(); all.Wait() }()
+
+	shown := func() (*x509.Certificate, error) {
+		c, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{ServerName: "pump.test", RootCAs: authority.Roots})
+		if err != nil {
+			return nil, err
+		}
+		defer c.Close()
+		return c.ConnectionState().PeerCertificates[0], nil
+	}
+	var first *x509.Certificate
+	end := time.Now().Add(patience)
+	for ; first == nil; time.Sleep(50 * time.Millisecond) {
+		if first, err = shown(); err != nil && time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	for {
+		now, err := shown()
+		if err != nil {
+			t.Fatalf("a client is turned away, %v after the first certificate of 12 s: %v", time.Since(first.NotBefore), err)
+		}
+		if now.SerialNumber.Cmp(first.SerialNumber) != 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("not renewed")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if n := len(k.States()); n != 1 {
+		t.Errorf("%d certificates in force", n)
+	}
+	if st, err := os.Stat(folder); err != nil || st.Mode().Perm() != 0o700 {
+		t.Errorf("the folder: %v, %v", st.Mode(), err)
+	}
+}
+
+// shakeHands is a server that does nothing else.
+func shakeHands(ln net.Listener, cfg *tls.Config) {
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		_ = c.SetDeadline(time.Now().Add(patience))
+		_ = tls.Server(c, cfg).Handshake()
+		_ = c.Close()
+	}
+}
+
+func TestBeforeItRuns(t *testing.T) {
+	m := New(Options{Domains: []string{"pump.test"}})
+	if _, err := m.GetCertificate(&tls.ClientHelloInfo{}); err == nil {
+		t.Error("a certificate out of nowhere")
+	}
+	w := httptest.NewRecorder()
+	if m.ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/acme-challenge/x", nil)); w.Code != http.StatusNotFound {
+		t.Errorf("a challenge is answered with %d", w.Code)
+	}
+}
+
+func TestPrepare(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Prepare(filepath.Join(file, "acme")); err == nil || !strings.Contains(err.Error(), "acme.folder") {
+		t.Errorf("%v", err)
+	}
+}
+
+// What the library logs comes out as ours, and what anybody can cause at the lowest level.
+func TestLog(t *testing.T) {
+	var b strings.Builder
+	log := zap.New(bridge{log: slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}))}).With(zap.String("identifier", "pump.test"))
+	log.Info("obtaining", zap.Int("attempt", 1))
+	log.Error("tls-alpn challenge", zap.Error(errNotYet))
+	log.Warn("careful")
+	log.Error("will retry")
+	for _, want := range []string{
+		`level=INFO msg="acme: obtaining" identifier=pump.test attempt=1`,
+		`level=DEBUG msg="acme: tls-alpn challenge" identifier=pump.test error="there is no certificate yet"`,
+		`level=WARN msg="acme: careful"`, `level=ERROR msg="acme: will retry"`,
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %s in\n%s", want, b.String())
+		}
+	}
+}
