@@ -7,6 +7,7 @@ require (
 	github.com/VictoriaMetrics/metrics v1.40.2
 	github.com/caddyserver/certmagic v0.25.6
 	github.com/coreos/go-systemd/v22 v22.6.0
+	github.com/gaissmai/bart v0.30.0
 	github.com/goccy/go-yaml v1.19.2
 	github.com/klauspost/cpuid/v2 v2.4.2
 	github.com/letsencrypt/pebble/v2 v2.10.1

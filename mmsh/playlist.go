@@ -158,15 +158,15 @@ func hasPrefixFold(b, lower []byte) bool {
 // MSWMExt is the query that makes Windows players take an http address without an extension for a stream.
 const MSWMExt = "MSWMExt=.asf"
 
-// AppendASX appends an ASX metafile whose one entry is tried at httpURL, then at mmsURL ("" leaves either out).
-// Everything is escaped.
-func AppendASX(dst []byte, title, httpURL, mmsURL string) []byte {
+// AppendASX appends an ASX metafile whose one entry is tried at each address in turn; "" is left out. Everything is
+// escaped.
+func AppendASX(dst []byte, title string, urls ...string) []byte {
 	dst = append(dst, "<ASX version=\"3.0\">\r\n"...)
 	if title != "" {
 		dst = append(append(append(dst, "  <TITLE>"...), escape(title)...), "</TITLE>\r\n"...)
 	}
 	dst = append(dst, "  <ENTRY>\r\n"...)
-	for _, u := range []string{httpURL, mmsURL} {
+	for _, u := range urls {
 		if u != "" {
 			dst = append(append(append(dst, "    <REF HREF=\""...), escape(u)...), "\"/>\r\n"...)
 		}

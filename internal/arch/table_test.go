@@ -24,7 +24,7 @@ var table = []row{
 	{5, "cmd/pump-house", "house pump config telemetry internal/cli"},
 	{5, "cmd/loadtest", "loadtest"},
 	{4, "pump", "server ingest stream access certificate telemetry mmsh asf fleet config ringbuf internal/passhash internal/runas internal/systemd internal/testcard"},
-	{4, "house", "fleet access telemetry config internal/passhash"},
+	{4, "house", "fleet access telemetry mmsh config internal/passhash"},
 	{4, "loadtest", "mmsh asf telemetry internal/uring"},
 	{3, "server", "stream ringbuf mmsh access telemetry internal/uring"},
 	{3, "ingest", "stream ringbuf mmsh asf access telemetry internal/testcard"},

@@ -1,0 +1,79 @@
+package delegate
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"github.com/stream-pump/stream-pump/house/live"
+)
+
+// slot is a pump in an index.
+type slot struct {
+	pump *live.Pump
+	seat *seat
+
+	keys    []string       // of the streams; shared
+	rates   []atomic.Int64 // bit/s by number of the stream; -1: not delivered here
+	seen    atomic.Pointer[live.Report]
+	reading sync.Mutex
+}
+
+func newSlot(p *live.Pump, s *seat, keys []string) *slot {
+	t := &slot{pump: p, seat: s, keys: keys, rates: make([]atomic.Int64, len(keys))}
+	for i := range t.rates {
+		t.rates[i].Store(-1)
+	}
+	return t
+}
+
+// fresh takes in what the pump has said since.
+func (s *slot) fresh(now int64) {
+	s.seat.fresh(now)
+	r := s.pump.Report()
+	if s.seen.Load() == r {
+		return
+	}
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if r = s.pump.Report(); s.seen.Load() == r {
+		return
+	}
+	for i, key := range s.keys {
+		rate := int64(-1)
+		if t := r.Stream(key); t != nil && t.Delivering() {
+			rate = t.BPS
+		}
+		s.rates[i].Store(rate)
+	}
+	s.seen.Store(r)
+}
+
+// open tells whether new viewers of a stream may be sent here, room aside.
+func (s *slot) open(stream int32) bool {
+	w := s.pump.Wanted()
+	return s.pump.Up() && w.Enabled && !w.Draining && !s.pump.Report().Draining && s.rates[stream].Load() >= 0 && s.pump.URL() != ""
+}
+
+// room is for how many viewers of a stream there is room; less than 1: for none.
+func (s *slot) room(stream int32) float64 {
+	viewers, bits := s.seat.viewers.Load(), s.seat.bandwidth.Load()
+	free := float64(viewers)
+	if bits != math.MaxInt64 {
+		if rate := s.rates[stream].Load(); rate > 0 {
+			free = min(free, float64(bits)/float64(rate))
+		} else if bits <= 0 {
+			return 0
+		}
+	}
+	if free == maxSeats {
+		return float64(s.seat.nominal.Load())
+	}
+	return free
+}
+
+// score is how much a viewer belongs here: the highest wins, and of many viewers each pump gets as much as it weighs.
+func (s *slot) score(key uint64, weight float64) float64 {
+	u := (float64(mix(key^s.seat.hash)>>11) + 0.5) / (1 << 53)
+	return weight / -math.Log(u)
+}
