@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // monitorSlack is by how much the kernel may delay the Go scheduler's monitor thread.
@@ -18,6 +20,10 @@ import (
 // that run for 10 ms without a break and system calls that block, can wait as long
 // again, if only there is a processor to spare meanwhile.
 const monitorSlack = 10 * time.Millisecond
+
+// enoughSlack is a timer slack of the whole process with which nearly as much is gained; the
+// unit for systemd sets it.
+const enoughSlack = time.Millisecond
 
 // relaxMonitor sets the timer slack of the monitor thread, the first one that the Go
 // runtime starts beside the main thread. The kernel lets a process with CAP_SYS_NICE do
@@ -50,7 +56,11 @@ func relaxMonitor() error {
 // until the monitor looks, and packets must not wait for that.
 func (p *Pump) spareProcessor(relaxed error) {
 	if relaxed != nil {
-		p.log.Debug("a small audience costs a fifth more processor time than it has to", slog.Any("reason", relaxed))
+		slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+		if err != nil || time.Duration(slack) < enoughSlack {
+			p.log.Debug("a small audience costs a fifth more processor time than it has to (in a unit of systemd, set TimerSlackNSec=1ms)",
+				slog.Any("reason", relaxed))
+		}
 		return
 	}
 	if procs := len(p.server.Loops()) + 1; runtime.GOMAXPROCS(0) < procs {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"debug/elf"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -228,6 +229,33 @@ func (m *machine) checkInstalled() {
 	}
 }
 
+// checkRuns starts the installed program with its packaged configuration, as root and as systemd would: it serves, and
+// is its own user.
+func (m *machine) checkRuns(t *testing.T) {
+	t.Helper()
+	asUnit := []string{"/usr/bin/setpriv", "--reuid", "stream-pump", "--regid", "stream-pump", "--init-groups"}
+	for name, under := range map[string][]string{
+		"root": {"/usr/bin/env"},
+		"the unit, with the right to ports below 1024": append(asUnit, "--inh-caps=-all,+net_bind_service", "--ambient-caps=-all,+net_bind_service"),
+	} {
+		args := append(under, "/usr/bin/stream-pump", "-log-format", "text", "run", packagedConfig)
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir = "/"
+		cmd.Env = []string{"PATH=/usr/bin:/bin", fmt.Sprintf("STREAM_PUMP_LISTEN=127.0.0.1:%d", freePort(t)), "STREAM_PUMP_ADMIN_LISTEN=off"}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: m.root}
+		p := start(t, "stream-pump by "+name, cmd)
+		eventually(t, 20*time.Second, "it serves as its user when started by "+name, func() bool {
+			return len(p.said(func(s string) bool {
+				return strings.Contains(s, "running as") && strings.Contains(s, "user=stream-pump")
+			})) > 0 &&
+				len(p.said(func(s string) bool { return strings.Contains(s, "listening") })) > 0
+		})
+		if !p.stop(syscall.SIGTERM, 20*time.Second) {
+			t.Errorf("started by %s, it has not ended after SIGTERM", name)
+		}
+	}
+}
+
 // The .deb installs, is upgraded with the operator's configuration kept, is removed but for that, and purged without a
 // trace.
 func TestDebianPackage(t *testing.T) {
@@ -241,6 +269,7 @@ func TestDebianPackage(t *testing.T) {
 	first := m.bring("*.deb")
 	m.must("dpkg", "-i", first)
 	m.checkInstalled()
+	m.checkRuns(t)
 
 	// The next version has another configuration; the operator has one of his own.
 	m.must("dpkg-deb", "-R", first, "/root/next")

@@ -21,5 +21,6 @@
 //
 // A program that already is the user, because it was started as that user or by a
 // predecessor that had become it, changes nothing and is held to the same proof, apart from
-// no_new_privs, which only its starter could have set.
+// what is its starter's to say: no_new_privs, the right to ports below 1024, and which groups
+// a user namespace hides. So one configuration serves under systemd and without.
 package runas

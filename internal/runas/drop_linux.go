@@ -43,7 +43,7 @@ func (a Account) already() error {
 		return fmt.Errorf("run_as names the user %s (%d), and only root can become another user; this program was started as user %d (start it as root, or as %s, or leave run_as out)",
 			a.Name, a.UID, uid, a.Name)
 	}
-	if err := verify(proc, a, false); err != nil {
+	if err := verify(proc, a, somebody); err != nil {
 		return fmt.Errorf("the program was started as %s, but not with what run_as says: %w", a.Name, err)
 	}
 	return nil
@@ -107,7 +107,7 @@ func (a Account) become() error {
 
 // prove looks at every thread and tries the ways back.
 func (a Account) prove() error {
-	if err := verify(proc, a, true); err != nil {
+	if err := verify(proc, a, ourselves); err != nil {
 		return err
 	}
 	for what, err := range map[string]error{

@@ -22,6 +22,22 @@ type status struct {
 // grants nothing by itself, and with no_new_privs nothing can draw on it.
 var capabilitySets = []string{"CapInh", "CapPrm", "CapEff", "CapAmb"}
 
+const (
+	// bindService is CAP_NET_BIND_SERVICE in a capability set: the right to ports below 1024.
+	bindService = 1 << 10
+	// hiddenGroup stands for every group that the user namespace of the process does not know,
+	// as in a unit of systemd with PrivateUsers=.
+	hiddenGroup = 65534
+)
+
+// starter is who has seen to it that the program is the account.
+type starter bool
+
+const (
+	ourselves starter = false // everything has been given up
+	somebody  starter = true  // systemd, say: what it has left may be what it means to leave
+)
+
 // parseStatus reads a status file. What a kernel leaves out is an error: nothing may be taken
 // for granted here.
 func parseStatus(text string) (status, error) {
@@ -74,8 +90,10 @@ func parseIDs(s string) ([]int, error) {
 	return ids, nil
 }
 
-// excess returns what a thread has beyond the account, empty when nothing.
-func (s status) excess(a Account, noNewPrivs bool) string {
+// excess returns what a thread has beyond the account, empty when nothing. Of a program that
+// somebody else has started as the account, no_new_privs is not asked, ports below 1024 may be
+// its right, and groups may be hidden.
+func (s status) excess(a Account, by starter) string {
 	var list []string
 	if !all(s.uids, a.UID) {
 		list = append(list, fmt.Sprintf("user ids %v instead of %d", s.uids, a.UID))
@@ -83,19 +101,33 @@ func (s status) excess(a Account, noNewPrivs bool) string {
 	if !all(s.gids, a.GID) {
 		list = append(list, fmt.Sprintf("group ids %v instead of %d", s.gids, a.GID))
 	}
-	others := slices.DeleteFunc(slices.Clone(s.groups), func(id int) bool { return id == a.GID })
-	if !slices.Equal(others, a.Groups) {
+	if !s.fits(a, by) {
 		list = append(list, fmt.Sprintf("supplementary groups %v instead of %v", s.groups, a.Groups))
 	}
 	for _, name := range capabilitySets {
-		if strings.Trim(s.capabilities[name], "0") != "" {
+		if !harmless(s.capabilities[name], by) {
 			list = append(list, fmt.Sprintf("capabilities %s=%s", name, s.capabilities[name]))
 		}
 	}
-	if noNewPrivs && !s.noNewPrivs {
+	if by == ourselves && !s.noNewPrivs {
 		list = append(list, "no no_new_privs")
 	}
 	return strings.Join(list, ", ")
+}
+
+// fits tells whether the supplementary groups are the account's.
+func (s status) fits(a Account, by starter) bool {
+	others := slices.DeleteFunc(slices.Clone(s.groups), func(id int) bool { return id == a.GID })
+	if by == ourselves || !slices.Contains(others, hiddenGroup) {
+		return slices.Equal(others, a.Groups)
+	}
+	return !slices.ContainsFunc(others, func(id int) bool { return id != hiddenGroup && !slices.Contains(a.Groups, id) })
+}
+
+// harmless tells whether a set of capabilities, as the kernel writes it, may be there.
+func harmless(set string, by starter) bool {
+	n, err := strconv.ParseUint(set, 16, 64)
+	return err == nil && (n == 0 || by == somebody && n == bindService)
 }
 
 func all(ids []int, id int) bool {
@@ -104,7 +136,7 @@ func all(ids []int, id int) bool {
 
 // verify holds every thread of the process against the account. Threads that start
 // meanwhile inherit from one that was there.
-func verify(proc string, a Account, noNewPrivs bool) error {
+func verify(proc string, a Account, by starter) error {
 	files, err := filepath.Glob(filepath.Join(proc, "self", "task", "*", "status"))
 	if err != nil || len(files) == 0 {
 		return fmt.Errorf("no thread can be looked at: %s/self/task is closed or not mounted", proc)
@@ -119,7 +151,7 @@ func verify(proc string, a Account, noNewPrivs bool) error {
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", name, err)
 		}
-		if kept := s.excess(a, noNewPrivs); kept != "" {
+		if kept := s.excess(a, by); kept != "" {
 			return fmt.Errorf("a thread has kept %s", kept)
 		}
 		looked++

@@ -51,9 +51,45 @@ func TestWhatAThreadMayNotKeep(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := s.excess(account, true)
+			got := s.excess(account, ourselves)
 			if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// systemd starts the program as the account, in a user namespace that hides groups, perhaps
+// with the right to ports below 1024; more is not for it to keep either.
+func TestWhatAStarterMayLeave(t *testing.T) {
+	for name, c := range map[string]struct {
+		old, new string
+		fine     bool
+	}{
+		"the way to new ones":               {"NoNewPrivs:	1", "NoNewPrivs:	0", true},
+		"ports below 1024, permitted":       {"CapPrm:	0000000000000000", "CapPrm:	0000000000000400", true},
+		"ports below 1024, ambient":         {"CapAmb:	0000000000000000", "CapAmb:	0000000000000400", true},
+		"another capability":                {"CapEff:	0000000000000000", "CapEff:	0000000000000001", false},
+		"another capability besides":        {"CapEff:	0000000000000000", "CapEff:	0000000000000401", false},
+		"a set that cannot be read":         {"CapEff:	0000000000000000", "CapEff:	all", false},
+		"groups that are hidden":            {"44 997", "997 65534", true},
+		"groups that are hidden, and known": {"44 997", "44 997 65534", true},
+		"a group of others beside hidden":   {"44 997", "45 997 65534", false},
+		"a group too few, and none hidden":  {"44 997", "997", false},
+		"a group too many":                  {"44 997", "44 45 997", false},
+		"root":                              {"998	998	998	998", "0	0	0	0", false},
+		"root's group":                      {"997	997	997	997", "0	0	0	0", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := parseStatus(strings.Replace(dropped, c.old, c.new, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.excess(account, somebody); (got == "") != c.fine {
+				t.Errorf("got %q", got)
+			}
+			if s.excess(account, ourselves) == "" {
+				t.Error("a program that has changed its user itself may keep it too")
 			}
 		})
 	}
@@ -87,21 +123,21 @@ func TestEveryThreadIsLookedAt(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	if err := verify(dir, account, true); err == nil || !strings.Contains(err.Error(), "no thread can be looked at") {
+	if err := verify(dir, account, ourselves); err == nil || !strings.Contains(err.Error(), "no thread can be looked at") {
 		t.Errorf("without /proc: %v", err)
 	}
 	for _, id := range []string{"42", "43", "44"} {
 		write(dir, id, dropped)
 	}
-	if err := verify(dir, account, true); err != nil {
+	if err := verify(dir, account, ourselves); err != nil {
 		t.Error(err)
 	}
 	write(dir, "43", strings.Replace(dropped, "998	998	998	998", "0	0	0	0", 1))
-	if err := verify(dir, account, true); err == nil || !strings.Contains(err.Error(), "user ids [0 0 0 0]") {
+	if err := verify(dir, account, ourselves); err == nil || !strings.Contains(err.Error(), "user ids [0 0 0 0]") {
 		t.Errorf("one thread is root: %v", err)
 	}
 	write(dir, "43", "")
-	if err := verify(dir, account, true); err == nil {
+	if err := verify(dir, account, ourselves); err == nil {
 		t.Error("a thread that nothing is said of passes")
 	}
 }
