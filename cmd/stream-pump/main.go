@@ -30,6 +30,9 @@ var (
 )
 
 func main() {
+	// A crash ends by a signal and not with status 2, as Go has it otherwise: whoever starts
+	// the program again must not take it for a wrong configuration.
+	debug.SetTraceback("crash")
 	os.Exit((&program{out: os.Stdout, err: os.Stderr}).main(os.Args[1:]))
 }
 

@@ -160,6 +160,37 @@ func TestSocketActivation(t *testing.T) {
 	}
 }
 
+// A crash ends by a signal. With status 2, as Go programs end otherwise, it would look like a wrong configuration, and
+// the unit starts nothing again that ended so.
+func TestACrashIsNoWrongConfiguration(t *testing.T) {
+	t.Parallel()
+	binary, err := buildRelease()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(publicDir(t), "pump.yml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "listen: [127.0.0.1:%d]\nadmin: 'off'\n", freePort(t)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "stream-pump", exec.Command(binary, "run", file))
+	said := func(what string) func() bool {
+		return func() bool { return len(p.said(func(s string) bool { return strings.Contains(s, what) })) > 0 }
+	}
+	eventually(t, 20*time.Second, "it serves", said("listening"))
+	if err := p.cmd.Process.Signal(syscall.SIGABRT); err != nil { // as the watchdog of systemd does
+		t.Fatal(err)
+	}
+	if !p.ended(20 * time.Second) {
+		t.Fatal("it goes on")
+	}
+	if s := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !s.Signaled() || s.Signal() != syscall.SIGABRT {
+		t.Errorf("it ended with %v", p.cmd.ProcessState)
+	}
+	if !said("goroutine ")() {
+		t.Error("it does not say what its goroutines did")
+	}
+}
+
 // systemd's own tool for trying socket activation starts the pump when the first viewer comes.
 func TestStartedByTheFirstViewer(t *testing.T) {
 	need(t, "systemd-socket-activate")
