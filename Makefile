@@ -61,8 +61,9 @@ fuzz: ## every fuzz target for FUZZTIME
 bench: ## what a viewer costs: a bare writev loop and the pump in turn, one table (about ten minutes), into bench/out/fanout.md
 	go run ./bench/fanout
 
-bench-short: ## a short form of it, and each small benchmark briefly, with tables in bench/out
+bench-short: ## a short form of it, what is exact in numbers, and each small benchmark briefly, with tables in bench/out
 	@mkdir -p bench/out
+	go test -count 1 -run TestNumbers ./bench
 	go run ./bench/fanout -short
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime 200ms -count 1 -timeout 10m $(BENCHES) | tee bench/out/short.txt
 	go tool benchstat bench/out/short.txt | tee bench/out/short-table.txt
