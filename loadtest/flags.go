@@ -82,6 +82,7 @@ func parseRun(args []string, help io.Writer) (settings, error) {
 	fs.BoolVar(&o.WMP, "wmp", false, "viewers that do as Windows Media Player: Describe, KeepAlive, Play, Log")
 	fs.BoolVar(&o.Reconnect, "reconnect", false, "viewers come back when the stream ends")
 	fs.BoolVar(&o.Insecure, "insecure", false, "take any TLS certificate")
+	fs.StringVar(&o.From, "from", "", "`address` of this machine that all viewers come from")
 	fs.IntVar(&o.Sources, "sources", 0, "source addresses 127.0.0.x towards loopback (0: as many as ports demand)")
 	fs.IntVar(&o.Loops, "loops", 0, "event loops (0: by viewers and processors)")
 	fs.StringVar(&o.Reader, "reader", ReaderAuto, "how viewers are read: auto, io_uring or epoll")

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -300,6 +301,9 @@ func (g *goroutines) dial(v *tlsViewer) (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	d := net.Dialer{Timeout: resolveTimeout}
+	if from := g.net.from; from.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
 	address := to.address()
 	if g.proxy != nil {
 		address = g.proxy.address()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"net/url"
 	"runtime"
 	"slices"
@@ -33,6 +34,7 @@ type Options struct {
 	WMP       bool   // Describe, KeepAlive, Play and Log as Windows Media Player does
 	Reconnect bool   // come back when the stream ends
 	Insecure  bool   // take any TLS certificate
+	From      string // address that all connections come from; "": the system chooses
 	Sources   int    // source addresses 127.0.0.x towards loopback; 0: as many as ports demand
 	Loops     int    // event loops; 0: by viewers and processors
 	Reader    string // how they read: ReaderAuto ("" too), ReaderURing, ReaderEpoll
@@ -134,6 +136,10 @@ func (o *Options) check() error {
 	bad(slices.Contains([]string{"", ReaderAuto, ReaderURing, ReaderEpoll}, o.Reader), "reader: %q is not %s, %s or %s", o.Reader,
 		ReaderAuto, ReaderURing, ReaderEpoll)
 	bad(o.Loops >= 1 && o.Loops <= 64, "loops: %d is not in 1 … 64", o.Loops)
+	if o.From != "" {
+		_, err := netip.ParseAddr(o.From)
+		bad(err == nil, "from: %q is not an address of this machine, such as 127.0.1.1", o.From)
+	}
 	bad(o.Sources >= 0 && o.Sources <= 250, "sources: %d is not in 0 … 250", o.Sources)
 	bad(len(o.URLs) <= maxURLs, "%d addresses are more than %d", len(o.URLs), maxURLs)
 	bad(len(o.Phases) <= maxPhases, "%d phases are more than %d", len(o.Phases), maxPhases)

@@ -3,6 +3,7 @@ package loadtest
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"time"
 )
@@ -109,6 +110,7 @@ func (r *run) prepare() error {
 		}
 		r.targets = append(r.targets, t)
 	}
+	net.from, _ = netip.ParseAddr(r.o.From) // was checked
 	net.sources.Store(int32(r.o.Sources))
 	if r.o.Sources == 0 {
 		net.sources.Store(int32(sourcesFor(r.o.Clients / len(r.targets))))

@@ -17,6 +17,7 @@ import (
 // network makes connections for all loops of a run.
 type network struct {
 	proxy   netip.AddrPort // where plain HTTP goes, when valid
+	from    netip.Addr     // where all connections come from, when valid
 	sources atomic.Int32   // addresses 127.0.0.x to connect from towards loopback
 	turn    atomic.Uint32
 
@@ -56,15 +57,18 @@ const maxSources = 250
 // connect begins a connection. When this machine's ports towards a loopback address are used up, it goes on from the
 // next source address.
 func (n *network) connect(to netip.AddrPort, slow bool) (int, error) {
+	if n.from.IsValid() {
+		return connectFrom(to, n.from, slow)
+	}
 	loopback := to.Addr().Is4() && to.Addr().IsLoopback()
 	var err error
 	for range 4 {
-		source := byte(1)
-		if k := uint32(max(n.sources.Load(), 1)); loopback {
-			source += byte(n.turn.Add(1) % k)
+		var from netip.Addr
+		if k := uint32(max(n.sources.Load(), 1)); loopback && k > 1 {
+			from = netip.AddrFrom4([4]byte{127, 0, 0, 1 + byte(n.turn.Add(1)%k)})
 		}
 		var fd int
-		if fd, err = connectFrom(to, loopback && source > 1, source, slow); !errors.Is(err, unix.EADDRNOTAVAIL) || !loopback {
+		if fd, err = connectFrom(to, from, slow); !errors.Is(err, unix.EADDRNOTAVAIL) || !loopback {
 			return fd, err
 		}
 		n.sources.Store(min(n.sources.Load()+1, maxSources))
@@ -72,7 +76,8 @@ func (n *network) connect(to netip.AddrPort, slow bool) (int, error) {
 	return -1, err
 }
 
-func connectFrom(to netip.AddrPort, bind bool, source byte, slow bool) (int, error) {
+// connectFrom begins a connection from an address, or from the one that the system chooses.
+func connectFrom(to netip.AddrPort, from netip.Addr, slow bool) (int, error) {
 	family := unix.AF_INET
 	if to.Addr().Is6() {
 		family = unix.AF_INET6
@@ -84,9 +89,9 @@ func connectFrom(to netip.AddrPort, bind bool, source byte, slow bool) (int, err
 	if slow {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, slowReceive) // only makes it show later
 	}
-	if bind {
+	if from.IsValid() {
 		_ = unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) // without it ports run out sooner
-		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, source}})
+		err = unix.Bind(fd, sockaddr(netip.AddrPortFrom(from, 0)))
 	}
 	if err == nil {
 		err = unix.Connect(fd, sockaddr(to))

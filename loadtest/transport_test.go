@@ -151,25 +151,42 @@ func (r *replayed) Read(b []byte) (int, error) {
 	return r.Conn.Read(b)
 }
 
-func TestSourceAddressesAreSpread(t *testing.T) {
+func TestSourceAddresses(t *testing.T) {
 	t.Parallel()
+	for name, test := range map[string]struct {
+		set  func(*Options)
+		want int
+	}{
+		"they are spread over as many as asked for": {func(o *Options) { o.Sources = 5 }, 5},
+		"all come from the one that was named":      {func(o *Options) { o.From = "127.0.7.7" }, 1},
+	} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); from(t, test.set, test.want) })
+	}
+	if _, err := Run(t.Context(), Options{From: "nowhere"}); err == nil {
+		t.Error("a wrong address is taken")
+	}
+}
+
+func from(t *testing.T, set func(*Options), want int) {
 	from := map[string]bool{}
 	var mu sync.Mutex
 	s := newFakeServer(t, handling(func(c net.Conn, r *http.Request) bool {
 		host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
 		mu.Lock()
 		defer mu.Unlock()
-		from[host] = requestKind(r) == "play" || from[host]
+		if requestKind(r) == "play" {
+			from[host] = true
+		}
 		return false
 	}))
 	s.push(t, PushOptions{Rate: 500_000})
 	o := quick(s.url())
-	o.Sources = 5
+	set(&o)
 	wantVerdict(t, mustRun(t, o), Pass)
 	mu.Lock()
 	defer mu.Unlock()
-	if len(from) != 5 {
-		t.Errorf("viewers came from %v, want 5 addresses", from)
+	if len(from) != want || o.From != "" && !from[o.From] {
+		t.Errorf("viewers came from %v, want %d addresses", from, want)
 	}
 }
 
