@@ -14,6 +14,7 @@ import (
 
 	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/house/delegate"
 	"github.com/stream-pump/stream-pump/house/gate"
 	"github.com/stream-pump/stream-pump/house/live"
 	"github.com/stream-pump/stream-pump/house/registry"
@@ -46,6 +47,7 @@ type House struct {
 	fleet    *live.Fleet
 	registry *registry.Registry
 	gate     *gate.Gate
+	delegate *delegate.Delegator
 	hasher   *access.Hasher
 	server   *http.Server
 	proxies  atomic.Pointer[access.Proxies]
@@ -129,6 +131,9 @@ func (h *House) open(ctx context.Context, cfg *config.House) error {
 	if err := h.openGate(cfg); err != nil {
 		return err
 	}
+	h.delegate = delegate.New(delegate.Options{
+		Fleet: h.fleet, Log: h.log, Remote: h.remote, IDParameter: cfg.IDParameter, Settings: delegation(cfg), Bus: h.store.Bus(),
+	})
 	if err := h.listen(cfg); err != nil {
 		return err
 	}
@@ -167,6 +172,11 @@ func (h *House) openGate(cfg *config.House) error {
 	}
 	h.gate = g
 	return nil
+}
+
+// delegation is what of sending viewers on can change at a reload.
+func delegation(cfg *config.House) delegate.Settings {
+	return delegate.Settings{Fallback: cfg.FallbackURL, RelayViewers: cfg.Relay.Viewers, RelayBandwidth: int64(cfg.Relay.Bandwidth)}
 }
 
 // settle is how long a house that has just started waits for pumps to come back before it
@@ -234,6 +244,9 @@ func (h *House) Close() {
 		h.stop()
 	}
 	h.done.Wait()
+	if h.delegate != nil {
+		h.delegate.Close()
+	}
 	if h.registry != nil {
 		h.registry.Close()
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/fleet"
+	"github.com/stream-pump/stream-pump/house/live"
 )
 
 func TestMain(m *testing.M) {
@@ -343,5 +344,49 @@ func TestNamesOfHouses(t *testing.T) {
 	}
 	if got := nameOf(&config.House{Name: "x"}); got != "x" {
 		t.Error(got)
+	}
+}
+
+// The parts hang together: a viewer who asks the house is sent to the pump that delivers, as the network says, and
+// a reload puts a fallback in force.
+func TestViewersAreSentOn(t *testing.T) {
+	dir := t.TempDir()
+	writeRoster(t, dir, `[{"id": "a", "url": "http://192.0.2.1:8086", "networks": ["127.0.0.0/8"]}]`)
+	text := "pumps_roster_json: pumps.json\nstreams: [{path: Studio, type: test_card}]\n"
+	h := start(t, configured(t, dir, text))
+	c := &http.Client{
+		Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	ask := func() (int, string) {
+		resp, err := c.Get("http://" + h.Addr().String() + "/streams/studio?id=anna")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode, resp.Header.Get("Location")
+	}
+	if code, _ := ask(); code != http.StatusServiceUnavailable {
+		t.Errorf("no pump is up: %d", code)
+	}
+	b := &fleet.Batch{Pump: "a", Boot: fleet.NewBoot(), Number: 1, First: 1, State: &fleet.State{
+		Streams: []fleet.StreamState{{Path: "Studio", State: fleet.StreamLive, BPS: 1_000_000}},
+	}}
+	h.Fleet().Apply(b, live.Direct)
+	if code, to := ask(); code != http.StatusFound || to != "http://192.0.2.1:8086/streams/Studio?id=anna" {
+		t.Errorf("%d to %s", code, to)
+	}
+	configured(t, dir, strings.Replace(text, "path: Studio", "path: other", 1)+"fallback_url: https://example.org/sorry\n")
+	if err := h.Reload(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	becomes(t, "the stream is gone", func() bool { code, _ := ask(); return code == http.StatusNotFound })
+	resp, err := c.Get("http://" + h.Addr().String() + "/streams/other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if to := resp.Header.Get("Location"); to != "https://example.org/sorry" {
+		t.Errorf("%d to %s", resp.StatusCode, to)
 	}
 }
