@@ -169,7 +169,7 @@ func TestACrashIsNoWrongConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(publicDir(t), "pump.yml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, "listen: [127.0.0.1:%d]\nadmin: 'off'\n", freePort(t)), 0o644); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, "listen: [127.0.0.1:%d]\nadmin: 'off'\nstreams: []\n", freePort(t)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	p := start(t, "stream-pump", exec.Command(binary, "run", file))
