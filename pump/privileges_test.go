@@ -2,11 +2,14 @@ package pump
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stream-pump/stream-pump/telemetry"
 )
 
 // A pump that cannot become the user of run_as reads nothing from outside: it asks no
@@ -18,7 +21,7 @@ func TestNothingIsReadBeforeTheUserIsChanged(t *testing.T) {
 	}
 	defer func() { _ = source.Close() }()
 	journal := &journal{}
-	log, _, err := NewLogger(journal, LogOptions{Format: "text"}, LogOptions{Level: "debug"})
+	log, err := telemetry.NewLogger(journal, "text", slog.LevelDebug)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/mmsh"
+	"github.com/stream-pump/stream-pump/telemetry"
 )
 
 // canaries are secrets that can be told from everything else. None of them may come out
@@ -45,7 +46,7 @@ func TestSecretsStayInside(t *testing.T) {
 	}
 	var told bytes.Buffer // everything that anybody gets to see
 	w := newWorldLogging(t, config("canary-publish-password"), func(to *journal, _ *slog.LevelVar) *slog.Logger {
-		log, _, err := NewLogger(to, LogOptions{Format: "json", Level: "debug"}, LogOptions{})
+		log, err := telemetry.NewLogger(to, "json", slog.LevelDebug)
 		if err != nil {
 			t.Fatal(err)
 		}

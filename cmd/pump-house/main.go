@@ -13,7 +13,7 @@ var (
 	commit  = ""
 )
 
-func main() { os.Exit(program().Main(os.Args[1:])) }
+func main() { program().Exit() }
 
 func program() *cli.Program {
 	return &cli.Program{

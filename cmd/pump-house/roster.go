@@ -76,7 +76,7 @@ func withDesk(p *cli.Program, file string, do func(context.Context, house.Desk) 
 		return err
 	}
 	quiet := config.Log{Format: cfg.Log.Format, Level: "warn"}
-	log, _, err := p.Logger(quiet)
+	log, _, err := p.Logger(p.Err, quiet)
 	if err != nil {
 		return err
 	}

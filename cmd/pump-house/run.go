@@ -36,7 +36,7 @@ func runCommand() *cli.Command {
 }
 
 func serve(p *cli.Program, cfg *config.House, load func() (*config.House, error)) error {
-	log, level, err := p.Logger(cfg.Log)
+	log, level, err := p.Logger(p.Err, cfg.Log)
 	if err != nil {
 		return err
 	}

@@ -10,23 +10,24 @@ import (
 	"path/filepath"
 
 	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/internal/cli"
 	"github.com/stream-pump/stream-pump/pump/tool"
 )
 
 // errRefused is the outcome of a diff whose reload would change nothing.
 var errRefused = errors.New("a reload would be refused")
 
-func diffCommand() *command {
+func diffCommand() *cli.Command {
 	var admin string
 	var asJSON bool
-	return &command{
-		name: "diff", args: "[-admin HOST:PORT] FILE | OLD NEW", what: "tell what a reload would change, and whom it would disturb",
-		example: "stream-pump diff /etc/stream-pump.yaml\n  stream-pump diff stream-pump.yaml.orig stream-pump.yaml",
-		flags: func(fs *flag.FlagSet) {
+	return &cli.Command{
+		Name: "diff", Args: "[-admin HOST:PORT] FILE | OLD NEW", What: "tell what a reload would change, and whom it would disturb",
+		Example: "stream-pump diff /etc/stream-pump.yaml\n  stream-pump diff stream-pump.yaml.orig stream-pump.yaml",
+		Flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&admin, "admin", "", "`address` of the running pump's admin port (default: admin.listen of FILE)")
 			fs.BoolVar(&asJSON, "json", false, "print JSON")
 		},
-		run: func(p *program, args []string) error {
+		Run: func(p *cli.Program, args []string) error {
 			var r tool.DiffReport
 			var err error
 			switch {
@@ -35,14 +36,14 @@ func diffCommand() *command {
 			case len(args) == 2 && admin == "":
 				r, err = diffFiles(args[0], args[1])
 			case len(args) == 2:
-				return wrongUsage("-admin is for one file, which is compared with what a running pump has")
+				return cli.WrongUsage("-admin is for one file, which is compared with what a running pump has")
 			default:
-				return wrongUsage("wants the new file, as in: stream-pump diff stream-pump.yaml; or, without a running pump, the old and the new one")
+				return cli.WrongUsage("wants the new file, as in: stream-pump diff stream-pump.yaml; or, without a running pump, the old and the new one")
 			}
 			if err == nil && r.Refused() {
 				err = errRefused
 			}
-			return p.report(r, asJSON, err == nil || errors.Is(err, errRefused), func() error { return r.WriteText(p.out) }, err)
+			return report(p, r, asJSON, err == nil || errors.Is(err, errRefused), func() error { return r.WriteText(p.Out) }, err)
 		},
 	}
 }
@@ -70,10 +71,10 @@ func joinProblems(a, b error) error {
 func askDiff(file, admin string) (tool.DiffReport, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return tool.DiffReport{}, fmt.Errorf("%w: there is no %s", errFile, file)
+		return tool.DiffReport{}, fmt.Errorf("%w: there is no %s", cli.ErrFile, file)
 	}
 	if err != nil {
-		return tool.DiffReport{}, fmt.Errorf("%w: %w", errFile, err)
+		return tool.DiffReport{}, fmt.Errorf("%w: %w", cli.ErrFile, err)
 	}
 	cfg, err := config.Parse(file, text, os.Environ())
 	if err != nil {
@@ -83,7 +84,7 @@ func askDiff(file, admin string) (tool.DiffReport, error) {
 		admin = cfg.Admin.Listen
 	}
 	if admin == "" {
-		return tool.DiffReport{}, wrongUsage("%s turns the admin port off; name the pump's with -admin, or compare two files: stream-pump diff OLD NEW", file)
+		return tool.DiffReport{}, cli.WrongUsage("%s turns the admin port off; name the pump's with -admin, or compare two files: stream-pump diff OLD NEW", file)
 	}
 	r, err := tool.AskDiff(context.Background(), admin, filepath.Base(file), text)
 	if errors.Is(err, tool.ErrNoPump) {

@@ -31,7 +31,11 @@ func TestDiffAsksTheRunningProgram(t *testing.T) {
 	admin := await(t, log, "listening", func(r record) bool { return r.For == "operators" }).Address
 	diff := func(name, text string) (status int, out string) {
 		var b, errs bytes.Buffer
-		status = (&program{out: &b, err: &errs}).main([]string{"diff", "-admin", admin, write(name, text)})
+		status = func() int {
+			p := program()
+			p.Out, p.Err = &b, &errs
+			return p.Main([]string{"diff", "-admin", admin, write(name, text)})
+		}()
 		return status, b.String() + errs.String()
 	}
 	for _, c := range []struct {

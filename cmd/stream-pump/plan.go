@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/internal/cli"
 	"github.com/stream-pump/stream-pump/pump/tool"
 )
 
@@ -28,33 +29,33 @@ func (l *loadFlags) plan(args []string) (tool.Plan, error) {
 	rate, err := config.ParseBandwidth(l.bitrate)
 	switch {
 	case len(args) > 0:
-		return tool.Plan{}, wrongUsage("takes no arguments, only flags")
+		return tool.Plan{}, cli.WrongUsage("takes no arguments, only flags")
 	case err != nil:
-		return tool.Plan{}, wrongUsage("-bitrate: %v", err)
+		return tool.Plan{}, cli.WrongUsage("-bitrate: %v", err)
 	case rate <= 0 || l.viewers <= 0 || l.streams <= 0:
-		return tool.Plan{}, wrongUsage("-viewers, -streams and -bitrate must be above 0")
+		return tool.Plan{}, cli.WrongUsage("-viewers, -streams and -bitrate must be above 0")
 	}
 	return tool.MakePlan(tool.Load{Viewers: l.viewers, Bitrate: int64(rate), Streams: l.streams}), nil
 }
 
 // print writes what is to be said as text or JSON.
-func (l *loadFlags) print(p *program, v fmt.Stringer) error {
+func (l *loadFlags) print(p *cli.Program, v fmt.Stringer) error {
 	if !l.json {
-		_, err := fmt.Fprint(p.out, v)
+		_, err := fmt.Fprint(p.Out, v)
 		return err
 	}
-	e := json.NewEncoder(p.out)
+	e := json.NewEncoder(p.Out)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
 }
 
-func planCommand() *command {
+func planCommand() *cli.Command {
 	var l loadFlags
-	return &command{
-		name: "plan", args: "[-viewers N] [-bitrate BPS]", what: "tell what a machine needs for an audience",
-		example: "stream-pump plan -viewers 5000 -bitrate 1M",
-		flags:   l.register,
-		run: func(p *program, args []string) error {
+	return &cli.Command{
+		Name: "plan", Args: "[-viewers N] [-bitrate BPS]", What: "tell what a machine needs for an audience",
+		Example: "stream-pump plan -viewers 5000 -bitrate 1M",
+		Flags:   l.register,
+		Run: func(p *cli.Program, args []string) error {
 			plan, err := l.plan(args)
 			if err != nil {
 				return err
@@ -64,13 +65,13 @@ func planCommand() *command {
 	}
 }
 
-func doctorCommand() *command {
+func doctorCommand() *cli.Command {
 	var l loadFlags
-	return &command{
-		name: "doctor", args: "[-viewers N] [-bitrate BPS]", what: "check this machine against a plan",
-		example: "stream-pump doctor -viewers 5000 -bitrate 1M",
-		flags:   l.register,
-		run: func(p *program, args []string) error {
+	return &cli.Command{
+		Name: "doctor", Args: "[-viewers N] [-bitrate BPS]", What: "check this machine against a plan",
+		Example: "stream-pump doctor -viewers 5000 -bitrate 1M",
+		Flags:   l.register,
+		Run: func(p *cli.Program, args []string) error {
 			plan, err := l.plan(args)
 			if err != nil {
 				return err

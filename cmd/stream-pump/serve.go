@@ -11,19 +11,17 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/internal/cli"
 	"github.com/stream-pump/stream-pump/pump"
 )
 
-// errFile says that the configuration file cannot be read.
-var errFile = errors.New("configuration file")
-
-func runCommand() *command {
-	return &command{
-		name: "run", args: "FILE", what: "serve the streams of a configuration file",
-		example: "stream-pump run /etc/stream-pump.yaml",
-		run: func(p *program, args []string) error {
+func runCommand() *cli.Command {
+	return &cli.Command{
+		Name: "run", Args: "FILE", What: "serve the streams of a configuration file",
+		Example: "stream-pump run /etc/stream-pump.yaml",
+		Run: func(p *cli.Program, args []string) error {
 			if len(args) != 1 {
-				return wrongUsage("wants one configuration file, as in: stream-pump run stream-pump.yaml")
+				return cli.WrongUsage("wants one configuration file, as in: stream-pump run stream-pump.yaml")
 			}
 			load := func() (*config.Config, error) { return loadFile(args[0]) }
 			cfg, err := load()
@@ -31,7 +29,7 @@ func runCommand() *command {
 				return err
 			}
 			parse := func(name string, text []byte) (*config.Config, error) { return parseText(args[0], name, text) }
-			return p.serve(cfg, pump.Options{Load: load, Parse: parse})
+			return serve(p, cfg, pump.Options{Load: load, Parse: parse})
 		},
 	}
 }
@@ -43,9 +41,9 @@ func loadFile(name string) (*config.Config, error) {
 		return cfg, err
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s is neither a file nor a command (stream-pump -h lists the commands)", errFile, name)
+		return nil, fmt.Errorf("%w: %s is neither a file nor a command (stream-pump -h lists the commands)", cli.ErrFile, name)
 	}
-	return nil, fmt.Errorf("%w: %w", errFile, err)
+	return nil, fmt.Errorf("%w: %w", cli.ErrFile, err)
 }
 
 // parseText makes a configuration of a text that is to take the place of a file: relative
@@ -62,32 +60,32 @@ const demoFile = `streams:
   - {name: Test card, type: test_card, path: demo}
 `
 
-func demoCommand() *command {
+func demoCommand() *cli.Command {
 	listen := ":8086"
-	return &command{
-		name: "demo", args: "[-listen :8086]", what: "serve a live test card: no file, no configuration",
-		example: "stream-pump demo -listen :8086\n  ffplay mmsh://localhost:8086/streams/demo",
-		flags: func(fs *flag.FlagSet) {
+	return &cli.Command{
+		Name: "demo", Args: "[-listen :8086]", What: "serve a live test card: no file, no configuration",
+		Example: "stream-pump demo -listen :8086\n  ffplay mmsh://localhost:8086/streams/demo",
+		Flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&listen, "listen", listen, "`address` to serve viewers at")
 		},
-		run: func(p *program, args []string) error {
+		Run: func(p *cli.Program, args []string) error {
 			if len(args) > 0 {
-				return wrongUsage("takes no arguments")
+				return cli.WrongUsage("takes no arguments")
 			}
 			cfg, err := config.Parse("demo", []byte(demoFile), nil)
 			if err != nil {
 				return err
 			}
 			cfg.Listen = []string{listen}
-			return p.serve(cfg, pump.Options{AdminOptional: true, Ready: p.invite})
+			return serve(p, cfg, pump.Options{AdminOptional: true, Ready: func(running *pump.Pump) { invite(p, running) }})
 		},
 	}
 }
 
 // invite says what to do now.
-func (p *program) invite(running *pump.Pump) {
+func invite(p *cli.Program, running *pump.Pump) {
 	public := pump.Reachable(running.Addr())
-	fmt.Fprintf(p.out, `
+	fmt.Fprintf(p.Out, `
 The test card is on the air. Play it with one of these:
 
   vlc mmsh://%[1]s/streams/demo
@@ -96,18 +94,18 @@ The test card is on the air. Play it with one of these:
 
 `, public)
 	if a := running.AdminAddr(); a != nil {
-		fmt.Fprintf(p.out, "Status page: http://%s/\n", pump.Reachable(a))
+		fmt.Fprintf(p.Out, "Status page: http://%s/\n", pump.Reachable(a))
 	}
-	fmt.Fprint(p.out, "Ctrl-C ends it.\n\n")
+	fmt.Fprint(p.Out, "Ctrl-C ends it.\n\n")
 }
 
 // lastWords is how long the end waits for standard error to take what was logged.
 const lastWords = time.Second
 
-func (p *program) serve(cfg *config.Config, o pump.Options) error {
-	spool := pump.NewSpool(p.err)
+func serve(p *cli.Program, cfg *config.Config, o pump.Options) error {
+	spool := pump.NewSpool(p.Err)
 	defer spool.Close(lastWords)
-	log, level, err := p.logger(spool, cfg.Log)
+	log, level, err := p.Logger(spool, cfg.Log)
 	if err != nil {
 		return err
 	}
@@ -115,23 +113,23 @@ func (p *program) serve(cfg *config.Config, o pump.Options) error {
 	signals, stop := notifyAll()
 	defer stop()
 	o.Log, o.Level, o.Signals = log, level, signals
-	o.Version, _ = versionInfo()
+	o.Version, _ = p.VersionInfo()
 	return pump.Run(context.Background(), cfg, o)
 }
 
-func checkCommand() *command {
-	return &command{
-		name: "check", args: "FILE", what: "say what is wrong with a configuration file, or print what is in force",
-		example: "stream-pump check stream-pump.yaml",
-		run: func(p *program, args []string) error {
+func checkCommand() *cli.Command {
+	return &cli.Command{
+		Name: "check", Args: "FILE", What: "say what is wrong with a configuration file, or print what is in force",
+		Example: "stream-pump check stream-pump.yaml",
+		Run: func(p *cli.Program, args []string) error {
 			if len(args) != 1 {
-				return wrongUsage("wants one configuration file, as in: stream-pump check stream-pump.yaml")
+				return cli.WrongUsage("wants one configuration file, as in: stream-pump check stream-pump.yaml")
 			}
 			cfg, err := loadFile(args[0])
 			if err != nil {
 				return err
 			}
-			_, err = p.out.Write(cfg.YAML(true))
+			_, err = p.Out.Write(cfg.YAML(true))
 			return err
 		},
 	}

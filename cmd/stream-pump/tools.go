@@ -12,86 +12,87 @@ import (
 	"golang.org/x/term"
 
 	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/internal/cli"
 	"github.com/stream-pump/stream-pump/pump/tool"
 )
 
-func pushCommand() *command {
+func pushCommand() *cli.Command {
 	var o tool.PushOptions
 	var asJSON bool
-	return &command{
-		name: "push", args: "[-loop] FILE.asf URL", what: "be an encoder: push an ASF file in real time",
-		example: "stream-pump push -loop film.asf http://localhost:8086/streams/studio_push",
-		flags: func(fs *flag.FlagSet) {
+	return &cli.Command{
+		Name: "push", Args: "[-loop] FILE.asf URL", What: "be an encoder: push an ASF file in real time",
+		Example: "stream-pump push -loop film.asf http://localhost:8086/streams/studio_push",
+		Flags: func(fs *flag.FlagSet) {
 			fs.BoolVar(&o.Loop, "loop", false, "play the file for ever")
 			fs.BoolVar(&o.Retry, "retry", false, "connect again when the server is lost")
 			fs.BoolVar(&o.Insecure, "insecure", false, "accept any certificate of an https server")
 			fs.BoolVar(&asJSON, "json", false, "print the summary as JSON")
 		},
-		run: func(p *program, args []string) error {
+		Run: func(p *cli.Program, args []string) error {
 			if len(args) != 2 {
-				return wrongUsage("wants a file and an address, as in: stream-pump push film.asf http://HOST:8086/streams/PATH_push")
+				return cli.WrongUsage("wants a file and an address, as in: stream-pump push film.asf http://HOST:8086/streams/PATH_push")
 			}
 			o.File, o.URL = args[0], args[1]
-			log, _, err := p.logger(p.err, config.Log{})
+			log, _, err := p.Logger(p.Err, config.Log{})
 			if err != nil {
 				return err
 			}
 			o.Log = log
-			live := isTerminal(p.err)
+			live := isTerminal(p.Err)
 			if live {
-				o.Progress = func(r tool.PushReport) { fmt.Fprintf(p.err, "\r%v\x1b[K", r) }
+				o.Progress = func(r tool.PushReport) { fmt.Fprintf(p.Err, "\r%v\x1b[K", r) }
 			}
 			ctx, stop := notifyEnd(context.Background())
 			defer stop()
 			r, err := tool.Push(ctx, o)
 			if live {
-				fmt.Fprint(p.err, "\r\x1b[K")
+				fmt.Fprint(p.Err, "\r\x1b[K")
 			}
-			return p.report(r, asJSON, r.Packets > 0, func() error {
-				_, err := fmt.Fprintf(p.out, "%s to %s: %v\n", r.File, r.URL, r)
+			return report(p, r, asJSON, r.Packets > 0, func() error {
+				_, err := fmt.Fprintf(p.Out, "%s to %s: %v\n", r.File, r.URL, r)
 				return err
 			}, err)
 		},
 	}
 }
 
-func probeCommand() *command {
+func probeCommand() *cli.Command {
 	o := tool.ProbeOptions{Duration: 5 * time.Second}
 	var asJSON bool
-	return &command{
-		name: "probe", args: "[-json] [-duration 5s] URL", what: "describe a live MMSH stream",
-		example: "stream-pump probe -duration 10s mmsh://localhost:8086/streams/demo",
-		flags: func(fs *flag.FlagSet) {
+	return &cli.Command{
+		Name: "probe", Args: "[-json] [-duration 5s] URL", What: "describe a live MMSH stream",
+		Example: "stream-pump probe -duration 10s mmsh://localhost:8086/streams/demo",
+		Flags: func(fs *flag.FlagSet) {
 			fs.BoolVar(&asJSON, "json", false, "print the report as JSON")
 			fs.DurationVar(&o.Duration, "duration", o.Duration, "how long to watch")
 			fs.BoolVar(&o.Insecure, "insecure", false, "accept any certificate of an https server")
 		},
-		run: func(p *program, args []string) error {
+		Run: func(p *cli.Program, args []string) error {
 			if len(args) != 1 {
-				return wrongUsage("wants one address, as in: stream-pump probe mmsh://HOST:8086/streams/PATH")
+				return cli.WrongUsage("wants one address, as in: stream-pump probe mmsh://HOST:8086/streams/PATH")
 			}
 			if o.Duration <= 0 {
-				return wrongUsage("-duration %v is not above zero", o.Duration)
+				return cli.WrongUsage("-duration %v is not above zero", o.Duration)
 			}
 			o.URL = args[0]
 			ctx, stop := notifyEnd(context.Background())
 			defer stop()
 			r, err := tool.Probe(ctx, o)
-			return p.report(r, asJSON, err == nil, func() error { return r.WriteText(p.out) }, err)
+			return report(p, r, asJSON, err == nil, func() error { return r.WriteText(p.Out) }, err)
 		},
 	}
 }
 
 // report prints what a tool has found, if it is worth printing, and passes its error on.
-func (p *program) report(r any, asJSON, worth bool, text func() error, err error) error {
+func report(p *cli.Program, r any, asJSON, worth bool, text func() error, err error) error {
 	if errors.Is(err, tool.ErrAddress) {
-		return wrongUsage("%v", err)
+		return cli.WrongUsage("%v", err)
 	}
 	if !worth {
 		return err
 	}
 	if asJSON {
-		enc := json.NewEncoder(p.out)
+		enc := json.NewEncoder(p.Out)
 		enc.SetIndent("", "  ")
 		return errors.Join(err, enc.Encode(r))
 	}

@@ -20,7 +20,7 @@ type row struct {
 
 // table is the order of the packages. Imports point to lower tiers only.
 var table = []row{
-	{5, "cmd/stream-pump", "pump config"},
+	{5, "cmd/stream-pump", "pump config internal/cli"},
 	{5, "cmd/pump-house", "house pump config telemetry internal/cli"},
 	{5, "cmd/loadtest", "loadtest"},
 	{4, "pump", "server ingest stream access certificate telemetry mmsh asf fleet config ringbuf internal/passhash internal/runas internal/systemd internal/testcard"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"runtime"
 	"runtime/debug"
 
@@ -56,6 +57,14 @@ func (e *usageError) Error() string { return e.text }
 // WrongUsage makes an error whose text says what would be right.
 func WrongUsage(format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+// Exit runs the command that the arguments of the process name, and ends the process. A crash
+// ends by a signal and not with status 2, as Go has it otherwise: whoever starts the program
+// again must not take it for a wrong configuration.
+func (p *Program) Exit() {
+	debug.SetTraceback("crash")
+	os.Exit(p.Main(os.Args[1:]))
 }
 
 // Main runs the command that the arguments name and returns the exit status.
@@ -149,9 +158,9 @@ func (p *Program) logFlags(fs *flag.FlagSet) {
 	fs.StringVar(&p.Log.Level, "log-level", p.Log.Level, "least `level` that is logged: debug, info, warn or error")
 }
 
-// Logger makes the log, to standard error; what the flags leave open, the configuration
-// decides. The level is nil where the flag rules it for good.
-func (p *Program) Logger(c config.Log) (*slog.Logger, *slog.LevelVar, error) {
+// Logger makes the log, to w; what the flags leave open, the configuration decides. The
+// level is nil where the flag rules it for good.
+func (p *Program) Logger(w io.Writer, c config.Log) (*slog.Logger, *slog.LevelVar, error) {
 	o := p.Log.Or(telemetry.LogOptions{Format: c.Format, Level: c.Level})
 	at, err := telemetry.ParseLevel(o.Level)
 	if err != nil {
@@ -159,7 +168,7 @@ func (p *Program) Logger(c config.Log) (*slog.Logger, *slog.LevelVar, error) {
 	}
 	level := new(slog.LevelVar)
 	level.Set(at)
-	log, err := telemetry.NewLogger(p.Err, o.Format, level)
+	log, err := telemetry.NewLogger(w, o.Format, level)
 	if err != nil {
 		return nil, nil, WrongUsage("%v", err)
 	}
