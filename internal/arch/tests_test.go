@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,7 +20,11 @@ var pagesOfProof = []string{"docs/security.md", "docs/faults.md"}
 // from the page.
 var proof = regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9_]*)`")
 
-// A page that names a test which is not there promises what nobody looks at.
+// proofs are the tests of one package, whose name stands in front of them.
+var proofs = regexp.MustCompile("([a-z0-9-]+) ((?:`(?:Test|Fuzz)[A-Z][A-Za-z0-9_]*`,?\\s*)+)")
+
+// A page that names a test which is not there, or not where it says, promises what nobody
+// looks at.
 func TestPagesNameTestsThatExist(t *testing.T) {
 	there := testNames(t)
 	for _, page := range pagesOfProof {
@@ -32,9 +37,29 @@ func TestPagesNameTestsThatExist(t *testing.T) {
 			t.Errorf("%s names %d tests", page, len(named))
 		}
 		for _, m := range named {
-			if !there[m[1]] {
+			if there[m[1]] == nil {
 				t.Errorf("%s names %s, which is no test", page, m[1])
 			}
+		}
+		for _, run := range proofs.FindAllStringSubmatch(string(text), -1) {
+			for _, m := range proof.FindAllStringSubmatch(run[2], -1) {
+				if in := there[m[1]]; in != nil && !slices.Contains(in, run[1]) {
+					t.Errorf("%s looks for %s in %s; it is in %s", page, m[1], run[1], strings.Join(in, ", "))
+				}
+			}
+		}
+	}
+}
+
+// What is fuzzed is told, and so what is not.
+func TestSecurityPageNamesEveryFuzzTarget(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "docs/security.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, in := range testNames(t) {
+		if strings.HasPrefix(name, "Fuzz") && !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("docs/security.md does not name %s of %s", name, strings.Join(in, ", "))
 		}
 	}
 }
@@ -62,10 +87,11 @@ func TestRowsOfProofNameATest(t *testing.T) {
 	}
 }
 
-// testNames are the names of all test functions of the module.
-func testNames(t *testing.T) map[string]bool {
+// testNames are the names of all test functions of the module, with the folders that have
+// one.
+func testNames(t *testing.T) map[string][]string {
 	t.Helper()
-	names := map[string]bool{}
+	names := map[string][]string{}
 	err := filepath.WalkDir(root(t), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
@@ -76,7 +102,7 @@ func testNames(t *testing.T) map[string]bool {
 		}
 		for _, decl := range file.Decls {
 			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil {
-				names[f.Name.Name] = true
+				names[f.Name.Name] = append(names[f.Name.Name], filepath.Base(filepath.Dir(path)))
 			}
 		}
 		return nil
