@@ -129,7 +129,7 @@ func DefaultHouse() *House {
 	const s, h = Duration(time.Second), Duration(time.Hour)
 	return &House{
 		Port: 8090, SSL: true, SSLPort: 8091,
-		Data: "pump-house.data", IDParameter: "id",
+		Data: "pump-house.data", IDParameter: "id", Relay: Relay{Viewers: 20},
 		Telemetry:    Telemetry{Interval: 1 * s, DeadAfter: 3 * s},
 		Certificates: Certificates{Valid: 90 * 24 * h, Invites: 24 * h},
 		NATS:         NATS{Replicas: 1, Prefix: "pumphouse"},

@@ -142,7 +142,7 @@ func (h *House) secure(r *http.Request) bool {
 func (h *House) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/fleet/", h.gate)
-	mux.Handle("/streams/", h.delegate)
+	mux.Handle("/streams/", h.delegator)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", h.ready)
 	mux.HandleFunc("GET /ca.pem", func(w http.ResponseWriter, _ *http.Request) {

@@ -16,6 +16,7 @@ import (
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/house/delegate"
 	"github.com/stream-pump/stream-pump/house/gate"
+	"github.com/stream-pump/stream-pump/house/hooks"
 	"github.com/stream-pump/stream-pump/house/live"
 	"github.com/stream-pump/stream-pump/house/registry"
 	"github.com/stream-pump/stream-pump/house/store"
@@ -34,27 +35,33 @@ type Options struct {
 	// Signals tell [Run] what to do; nil leaves only its context.
 	Signals <-chan os.Signal
 
+	// Relay opens the connection over which a viewer is served through the house whose player
+	// follows no redirect. nil dials the pump that was chosen for him.
+	Relay func(context.Context, delegate.Upstream) (net.Conn, error)
+
 	// Ready, if set, is called by [Run] once everything listens.
 	Ready func(*House)
 }
 
 // House is one running house. Exported methods may be called from any goroutine.
 type House struct {
-	opts     Options
-	log      *slog.Logger
-	name     string
-	store    store.Store
-	fleet    *live.Fleet
-	registry *registry.Registry
-	gate     *gate.Gate
-	delegate *delegate.Delegator
-	hasher   *access.Hasher
-	server   *http.Server
-	proxies  atomic.Pointer[access.Proxies]
-	cfg      atomic.Pointer[config.House] // in force
-	tls      *ownTLS                      // nil without TLS
-	doors    []door
-	control  net.Listener
+	opts      Options
+	log       *slog.Logger
+	name      string
+	store     store.Store
+	fleet     *live.Fleet
+	registry  *registry.Registry
+	gate      *gate.Gate
+	delegator *delegate.Delegator
+	hooks     *hooks.Sender
+	leads     atomic.Bool // of several houses, this one does what only one should
+	hasher    *access.Hasher
+	server    *http.Server
+	proxies   atomic.Pointer[access.Proxies]
+	cfg       atomic.Pointer[config.House] // in force
+	tls       *ownTLS                      // nil without TLS
+	doors     []door
+	control   net.Listener
 
 	reloading sync.Mutex
 	failed    chan error
@@ -131,9 +138,7 @@ func (h *House) open(ctx context.Context, cfg *config.House) error {
 	if err := h.openGate(cfg); err != nil {
 		return err
 	}
-	h.delegate = delegate.New(delegate.Options{
-		Fleet: h.fleet, Log: h.log, Remote: h.remote, IDParameter: cfg.IDParameter, Settings: delegation(cfg), Bus: h.store.Bus(),
-	})
+	h.openViewers(cfg)
 	if err := h.listen(cfg); err != nil {
 		return err
 	}
@@ -172,11 +177,6 @@ func (h *House) openGate(cfg *config.House) error {
 	}
 	h.gate = g
 	return nil
-}
-
-// delegation is what of sending viewers on can change at a reload.
-func delegation(cfg *config.House) delegate.Settings {
-	return delegate.Settings{Fallback: cfg.FallbackURL, RelayViewers: cfg.Relay.Viewers, RelayBandwidth: int64(cfg.Relay.Bandwidth)}
 }
 
 // settle is how long a house that has just started waits for pumps to come back before it
@@ -240,13 +240,11 @@ func (h *House) Close() {
 		_ = h.server.Close() // listeners that are gone already
 	}
 	h.closeDoors()
+	h.closeViewers()
 	if h.stop != nil {
 		h.stop()
 	}
 	h.done.Wait()
-	if h.delegate != nil {
-		h.delegate.Close()
-	}
 	if h.registry != nil {
 		h.registry.Close()
 	}

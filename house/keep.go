@@ -125,6 +125,7 @@ func (h *House) attend(ctx context.Context) {
 		try, cancel := context.WithTimeout(ctx, store.LeaseFor/3)
 		mine = h.hold(try, mine, "house."+h.name)
 		leader = h.hold(try, leader, "leader")
+		h.leads.Store(leader != nil)
 		if leader != nil && time.Since(expired) > time.Hour {
 			expired = time.Now()
 			if err := h.registry.Expire(try); err != nil {
@@ -134,6 +135,7 @@ func (h *House) attend(ctx context.Context) {
 		cancel()
 		select {
 		case <-ctx.Done():
+			h.leads.Store(false)
 			h.letGo(mine, leader)
 			return
 		case <-tick.C:

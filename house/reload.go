@@ -51,7 +51,7 @@ func (h *House) Reload(ctx context.Context) error {
 	}
 	h.cfg.Store(next)
 	h.proxies.Store(access.NewProxies(next.TrustedProxies...))
-	h.delegate.Set(delegation(next))
+	h.setViewers(next)
 	h.setLevel(next)
 	for _, c := range changes {
 		h.log.Info("changed", slog.String("what", c.String()))
