@@ -16,8 +16,17 @@ type Issuer interface {
 	// GetCertificate returns the certificate for a client, or answers a challenge of the
 	// authority, which comes as a client of the protocol acme-tls/1.
 	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	// Leaves returns the certificates in force, of which there may be none yet.
-	Leaves() []*x509.Certificate
+	// Issued tells how things stand, name by name.
+	Issued() []Issued
+	// Failures returns how many attempts to get or renew a certificate have failed.
+	Failures() uint64
+}
+
+// Issued is what an [Issuer] has for one name.
+type Issued struct {
+	Name    string
+	Leaf    *x509.Certificate // in force; nil: not issued yet
+	Problem string            // why the last attempt to get or renew it failed, "" for nothing
 }
 
 // challengeProtocol is what an authority speaks to find out whether a name is ours. RFC 8737.
@@ -261,10 +270,16 @@ func (k *Keeper) remind(leaf *x509.Certificate, last warning) warning {
 
 // leaves are the certificates in force.
 func (k *Keeper) leaves() []*x509.Certificate {
-	if k.issuer != nil {
-		return k.issuer.Leaves()
+	if k.issuer == nil {
+		return []*x509.Certificate{k.inForce.Load().leaf}
 	}
-	return []*x509.Certificate{k.inForce.Load().leaf}
+	var list []*x509.Certificate
+	for _, one := range k.issuer.Issued() {
+		if one.Leaf != nil {
+			list = append(list, one.Leaf)
+		}
+	}
+	return list
 }
 
 // fingerprint is how people compare certificates.

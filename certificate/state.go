@@ -11,6 +11,7 @@ import (
 // State is what one certificate is like.
 type State struct {
 	Names     []string // host names and addresses it is for
+	InForce   bool     // false: not issued yet, and there is nothing below but Problem
 	Issuer    string
 	Serial    string // hexadecimal
 	SHA256    string // of the whole certificate, hexadecimal
@@ -18,30 +19,56 @@ type State struct {
 	NotAfter  time.Time
 	DaysLeft  float64 // below 0: expired
 	Problem   string  // why a newer one is not in force, "" for nothing
-	Refused   uint64  // times a new one was refused
+	Refused   uint64  // times a new one was refused, or could not be got
 }
 
-// States returns what is in force, and Problem and Refused of the files with the first.
+// States returns the certificates in force, and those that an authority is to issue.
 func (k *Keeper) States() []State {
+	if k.issuer != nil {
+		return k.awaited()
+	}
+	s := Describe(k.inForce.Load().leaf, k.now())
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s.Refused, s.Problem = k.refused.Load(), k.problem
+	return []State{s}
+}
+
+// awaited is States of an issuer; what is wrong with the files of settings goes to the first.
+func (k *Keeper) awaited() []State {
 	var list []State
-	for _, leaf := range k.leaves() {
-		list = append(list, Describe(leaf, k.now()))
+	for _, one := range k.issuer.Issued() {
+		s := State{Names: []string{one.Name}}
+		if one.Leaf != nil {
+			s = Describe(one.Leaf, k.now())
+		}
+		s.Problem = one.Problem
+		list = append(list, s)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(list) > 0 {
-		list[0].Refused, list[0].Problem = k.refused.Load(), k.problem
+		list[0].Refused = k.Refused()
+		if list[0].Problem == "" {
+			list[0].Problem = k.problem
+		}
 	}
 	return list
 }
 
-// Refused returns how often new files were refused.
-func (k *Keeper) Refused() uint64 { return k.refused.Load() }
+// Refused returns how often new files were refused, and how often an issuer has failed.
+func (k *Keeper) Refused() uint64 {
+	n := k.refused.Load()
+	if k.issuer != nil {
+		n += k.issuer.Failures()
+	}
+	return n
+}
 
 // Describe tells what a certificate is like at a time.
 func Describe(c *x509.Certificate, now time.Time) State {
 	return State{
-		Names: names(c), Issuer: c.Issuer.String(), Serial: c.SerialNumber.Text(16), SHA256: fingerprint(c),
+		Names: names(c), InForce: true, Issuer: c.Issuer.String(), Serial: c.SerialNumber.Text(16), SHA256: fingerprint(c),
 		NotBefore: c.NotBefore, NotAfter: c.NotAfter, DaysLeft: days(c.NotAfter.Sub(now)),
 	}
 }

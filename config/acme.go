@@ -60,7 +60,7 @@ func checkEmail(s, key string) (string, string, string) {
 
 func checkDirectory(s, key string) (string, string, string) {
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" || u.Host == "" || strings.ContainsAny(s, " \r\n") {
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(s, " \r\n") {
 		return "", fmt.Sprintf("%s %q is no address of an authority", key, hideURL(s)), "as in https://acme-v02.api.letsencrypt.org/directory; https only"
 	}
 	return s, "", ""

@@ -60,11 +60,14 @@ acme: {domains: [pump.test], email: a@pump.test, directory: %q, ca: %s, folder: 
 				}
 				_ = conn.Close()
 			}
+			if !strings.Contains(w.log.String(), "certificate issued") {
+				t.Error("the log does not tell of the certificate")
+			}
 			w.nothingForChallengers(t)
 
 			var list []CertificateInfo
 			w.ask("GET", "/api/v1/certificates").decode(t, &list)
-			if len(list) != 1 || list[0].Serial != serial.Text(16) || list[0].DaysLeft < 89 {
+			if len(list) != 1 || !list[0].InForce || list[0].Problem != "" || list[0].Serial != serial.Text(16) || list[0].DaysLeft < 89 {
 				t.Errorf("the API says %+v", list)
 			}
 			if page := string(w.ask("GET", "/metrics").body); !strings.Contains(page, "stream_pump_certificate_expiry_days 90") &&
@@ -89,7 +92,7 @@ acme: {domains: [pump.test], email: a@pump.test, directory: %q, ca: %s, folder: 
 			if got := again.ConnectionState().PeerCertificates[0].SerialNumber; got.Cmp(serial) != 0 {
 				t.Errorf("another certificate after the restart: %x, was %x", got, serial)
 			}
-			if strings.Contains(w.log.String(), "obtaining certificate") {
+			if strings.Contains(w.log.String(), "certificate issued") {
 				t.Error("the authority was asked again")
 			}
 		})
@@ -109,6 +112,57 @@ func (w *world) nothingForChallengers(t *testing.T) {
 	_, _ = conn.Write([]byte("GET /streams/card.asx HTTP/1.0\r\nHost: pump.test\r\n\r\n"))
 	if n, _ := conn.Read(make([]byte, 1)); n > 0 {
 		t.Error("a client that claims to be an authority is served")
+	}
+}
+
+// While an authority issues nothing, the log and the API say why, in words an operator can
+// act on, handshakes fail, and whoever watches without TLS notices nothing.
+func TestACMEFails(t *testing.T) {
+	type place struct {
+		secure int
+		folder string
+	}
+	for name, c := range map[string]struct {
+		keys func(t *testing.T, at place) string // of acme
+		want string
+	}{
+		"nobody is there": {func(*testing.T, place) string { return "directory: 'https://127.0.0.1:1/dir'" }, "127.0.0.1:1: connect: connection refused"},
+		"the authority's own certificate is unknown": {func(t *testing.T, at place) string {
+			return fmt.Sprintf("directory: %q", acmetest.Start(t, 1, at.secure, time.Hour).Directory)
+		}, "certificate signed by unknown authority"},
+		"the name leads elsewhere": {func(t *testing.T, at place) string {
+			a := acmetest.Start(t, freePort(t), freePort(t), time.Hour)
+			return fmt.Sprintf("directory: %q, ca: %s", a.Directory, a.CA)
+		}, "Failed to connect to 127.0.0.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := place{freePort(t), filepath.Join(t.TempDir(), "acme")}
+			w := newWorld(t, fmt.Sprintf("ssl: true\nssl_port: %d\nacme: {domains: [pump.test], folder: %s, challenges: [tls-alpn-01], %s}\n", at.secure, at.folder, c.keys(t, at))+card)
+			w.awaitLive("card")
+			v := w.play("card")
+			w.eventually("the API tells why", func() bool {
+				var list []CertificateInfo
+				w.ask("GET", "/api/v1/certificates").decode(t, &list)
+				return len(list) == 1 && list[0].Names[0] == "pump.test" && !list[0].InForce && list[0].Refused > 0 && strings.Contains(list[0].Problem, c.want)
+			})
+			w.eventually("the log does", func() bool {
+				for line := range strings.Lines(w.log.String()) {
+					if strings.Contains(line, "level=ERROR") && strings.Contains(line, "no certificate from the authority; it is tried again") &&
+						strings.Contains(line, "pump.test") && strings.Contains(line, c.want) && strings.Contains(line, "retrying_in=1m0s") {
+						return true
+					}
+				}
+				return false
+			})
+			if conn, err := tls.Dial("tcp", w.TLSAddr().String(), &tls.Config{InsecureSkipVerify: true, ServerName: "pump.test"}); err == nil {
+				_ = conn.Close()
+				t.Error("a handshake without a certificate")
+			}
+			if page := string(w.ask("GET", "/metrics").body); !strings.Contains(page, "stream_pump_certificate_expiry_days NaN") || strings.Contains(page, "stream_pump_certificates_refused_total 0\n") {
+				t.Error("the metrics page does not tell")
+			}
+			v.packets(3)
+		})
 	}
 }
 

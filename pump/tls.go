@@ -104,32 +104,34 @@ func (p *Pump) withCertificate(next *config.Config, do func(certificate.Files) e
 	return []string{}, err
 }
 
-// CertificateInfo is the certificate of the TLS port in the API.
+// CertificateInfo is a certificate of the TLS port in the API.
 type CertificateInfo struct {
-	Names     []string `json:"names"` // host names and addresses that it is for
-	Issuer    string   `json:"issuer"`
-	Serial    string   `json:"serial"` // hexadecimal
-	SHA256    string   `json:"sha256"` // of the whole certificate, hexadecimal
-	NotBefore string   `json:"not_before"`
-	NotAfter  string   `json:"not_after"`
+	Names     []string `json:"names"`            // host names and addresses that it is for
+	InForce   bool     `json:"in_force"`         // false: not issued yet
+	Issuer    string   `json:"issuer,omitempty"` // this and what follows: of the one in force
+	Serial    string   `json:"serial,omitempty"` // hexadecimal
+	SHA256    string   `json:"sha256,omitempty"` // of the whole certificate, hexadecimal
+	NotBefore string   `json:"not_before,omitempty"`
+	NotAfter  string   `json:"not_after,omitempty"`
 	DaysLeft  float64  `json:"days_left"`         // below 0: expired
 	Problem   string   `json:"problem,omitempty"` // why a newer one is not in force
-	Refused   uint64   `json:"refused"`           // times a new one was refused
+	Refused   uint64   `json:"refused"`           // times a new one was refused, or could not be got
 }
 
-// Certificates describes the certificates of the TLS ports; none without TLS, or as long as
-// none was issued.
+// Certificates describes the certificates of the TLS ports, those included that an authority
+// has yet to issue; none without TLS.
 func (p *Pump) Certificates() []CertificateInfo {
 	list := []CertificateInfo{}
 	if p.keeper == nil {
 		return list
 	}
 	for _, s := range p.keeper.States() {
-		list = append(list, CertificateInfo{
-			Names: s.Names, Issuer: s.Issuer, Serial: s.Serial, SHA256: s.SHA256,
-			NotBefore: s.NotBefore.UTC().Format(time.RFC3339), NotAfter: s.NotAfter.UTC().Format(time.RFC3339),
-			DaysLeft: s.DaysLeft, Problem: s.Problem, Refused: s.Refused,
-		})
+		info := CertificateInfo{Names: s.Names, InForce: s.InForce, Problem: telemetry.RedactText(s.Problem), Refused: s.Refused}
+		if s.InForce {
+			info.Issuer, info.Serial, info.SHA256, info.DaysLeft = s.Issuer, s.Serial, s.SHA256, s.DaysLeft
+			info.NotBefore, info.NotAfter = s.NotBefore.UTC().Format(time.RFC3339), s.NotAfter.UTC().Format(time.RFC3339)
+		}
+		list = append(list, info)
 	}
 	return list
 }
@@ -143,14 +145,17 @@ func (p *Pump) exportCertificate() {
 	if p.keeper == nil {
 		return
 	}
-	p.metrics.GaugeFunc("stream_pump_certificate_expiry_days", "Days until the first certificate of the TLS port expires; below 0: it has. NaN as long as there is none.", p.daysLeft)
-	p.metrics.CounterFunc("stream_pump_certificates_refused_total", "New certificates that were broken or expired, so that the old one stayed.", p.keeper.Refused)
+	p.metrics.GaugeFunc("stream_pump_certificate_expiry_days", "Days until the first certificate of the TLS port expires; below 0: it has. NaN: there is none yet.", p.daysLeft)
+	p.metrics.CounterFunc("stream_pump_certificates_refused_total", "New certificates that were broken or expired, so that the old one stayed, and attempts to get one that failed.", p.keeper.Refused)
 }
 
 // daysLeft is of the certificate that ends first.
 func (p *Pump) daysLeft() float64 {
 	least := math.NaN()
 	for _, s := range p.keeper.States() {
+		if !s.InForce {
+			continue
+		}
 		if math.IsNaN(least) || s.DaysLeft < least {
 			least = s.DaysLeft
 		}

@@ -11,11 +11,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
+
+	"github.com/stream-pump/stream-pump/certificate"
 )
 
 // Challenges that an authority may set.
@@ -42,8 +45,12 @@ type Options struct {
 
 // Manager gets and renews certificates. All methods may be called from any goroutine.
 type Manager struct {
-	opts Options
-	desk atomic.Pointer[desk] // nil before Run
+	opts     Options
+	desk     atomic.Pointer[desk] // nil before Run
+	failures atomic.Uint64
+
+	mu       sync.Mutex
+	problems map[string]string // by name: why the last attempt failed
 }
 
 // desk is a manager at work.
@@ -58,10 +65,11 @@ func New(o Options) *Manager {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Manager{opts: o}
+	return &Manager{opts: o, problems: map[string]string{}}
 }
 
-func newDesk(o Options) *desk {
+func (m *Manager) newDesk() *desk {
+	o := m.opts
 	log := zap.New(bridge{log: o.Log})
 	d := &desk{}
 	d.cache = certmagic.NewCache(certmagic.CacheOptions{
@@ -69,7 +77,7 @@ func newDesk(o Options) *desk {
 		RenewCheckInterval: o.Every, Logger: log,
 	})
 	d.magic = certmagic.New(d.cache, certmagic.Config{
-		Storage: &certmagic.FileStorage{Path: o.Folder}, Logger: log,
+		Storage: &certmagic.FileStorage{Path: o.Folder}, Logger: log, OnEvent: m.note,
 		DefaultServerName: o.Domains[0], FallbackServerName: o.Domains[0], // players may give no name, or an address
 	})
 	d.issuer = certmagic.NewACMEIssuer(d.magic, certmagic.ACMEIssuer{
@@ -94,17 +102,28 @@ func Prepare(folder string) error {
 	return os.Remove(probe)
 }
 
+// begunAnew is how often names without a certificate are begun anew: the library tries for a
+// month and then never again, and nobody may be near to start the program.
+const begunAnew = 31 * 24 * time.Hour
+
 // Run gets the certificates, out of the folder or from the authority, and renews them
 // until ctx is done. It is called once.
 func (m *Manager) Run(ctx context.Context) error {
-	d := newDesk(m.opts)
+	d := m.newDesk()
 	defer d.cache.Stop()
 	m.desk.Store(d)
-	if err := d.magic.ManageAsync(ctx, m.opts.Domains); err != nil {
-		return fmt.Errorf("getting certificates: %w", err)
+	again := time.NewTicker(begunAnew)
+	defer again.Stop()
+	for {
+		if err := d.magic.ManageAsync(ctx, m.opts.Domains); err != nil { // those it has, it leaves alone
+			return fmt.Errorf("getting certificates: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-again.C:
+		}
 	}
-	<-ctx.Done()
-	return nil
 }
 
 var errNotYet = errors.New("there is no certificate yet")
@@ -118,22 +137,51 @@ func (m *Manager) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, 
 	return d.magic.GetCertificate(hello)
 }
 
-// Leaves returns the certificates in force, in the order of the domains.
-func (m *Manager) Leaves() []*x509.Certificate {
-	var list []*x509.Certificate
-	d := m.desk.Load()
-	if d == nil {
-		return nil
+// note keeps what became of an attempt. The events and their fields are the library's.
+func (m *Manager) note(_ context.Context, event string, data map[string]any) error {
+	name, _ := data["identifier"].(string)
+	if err, ok := data["error"].(error); ok && errors.Is(err, context.Canceled) {
+		return nil // the program ends
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch event {
+	case "cert_failed":
+		m.failures.Add(1)
+		m.problems[name] = fmt.Sprint(data["error"])
+	case "cert_obtained":
+		delete(m.problems, name)
+	}
+	return nil
+}
+
+// Failures returns how many attempts to get or renew a certificate have failed.
+func (m *Manager) Failures() uint64 { return m.failures.Load() }
+
+// Issued tells how things stand, in the order of the domains.
+func (m *Manager) Issued() []certificate.Issued {
+	d := m.desk.Load()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []certificate.Issued
 	for _, name := range m.opts.Domains {
-		for _, c := range d.cache.AllMatchingCertificates(name) {
-			if c.Leaf != nil {
-				list = append(list, c.Leaf)
-				break
-			}
+		one := certificate.Issued{Name: name, Problem: m.problems[name]}
+		if d != nil {
+			one.Leaf = d.leaf(name)
 		}
+		list = append(list, one)
 	}
 	return list
+}
+
+// leaf is the certificate in force for a name, nil for none.
+func (d *desk) leaf(name string) *x509.Certificate {
+	for _, c := range d.cache.AllMatchingCertificates(name) {
+		if c.Leaf != nil {
+			return c.Leaf
+		}
+	}
+	return nil
 }
 
 // ServeHTTP answers challenges, and everything else with 404.

@@ -33,7 +33,8 @@ func TestMain(m *testing.M) {
 
 const patience = time.Minute
 
-// A certificate is renewed before it ends, and whoever connects sees no gap. (That one is
+// A certificate is renewed before it ends, and whoever connects sees no gap; one that cannot
+// be renewed stays, and the reason is told. (That one is
 // issued at all, by either challenge, is tried with a whole pump.)
 func TestRenewal(t *testing.T) {
 	if testing.Short() {
@@ -57,8 +58,8 @@ func TestRenewal(t *testing.T) {
 		Domains: []string{"pump.test"}, Directory: authority.Directory, Roots: roots, Folder: folder,
 		Challenges: []string{TLSALPN}, Host: "127.0.0.1", TLSPort: port, Every: 500 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	})
-	if m.Leaves() != nil {
-		t.Error("there is a certificate before anybody was asked")
+	if all := m.Issued(); len(all) != 1 || all[0] != (certificate.Issued{Name: "pump.test"}) {
+		t.Errorf("before anybody was asked there is %+v", all)
 	}
 	k, err := certificate.New(certificate.Files{}, certificate.Options{Issuer: m})
 	if err != nil {
@@ -102,8 +103,23 @@ func TestRenewal(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	if n := len(k.States()); n != 1 {
-		t.Errorf("%d certificates in force", n)
+	if all := k.States(); len(all) != 1 || !all[0].InForce || all[0].Problem != "" || all[0].Refused != 0 {
+		t.Errorf("in force: %+v", all)
+	}
+
+	authority.Stop()
+	var one certificate.Issued
+	for one.Problem == "" {
+		if one = m.Issued()[0]; time.Now().After(end) {
+			t.Fatal("an authority that is gone is not noticed")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if now, err := shown(); err != nil || one.Leaf == nil || !now.Equal(one.Leaf) {
+		t.Errorf("while it cannot be renewed, the certificate in force is %v, %v", one.Leaf, err)
+	}
+	if s := k.States()[0]; s.Refused == 0 || s.Problem != one.Problem || !strings.Contains(s.Problem, "connection refused") {
+		t.Errorf("the state is %+v", s)
 	}
 	if st, err := os.Stat(folder); err != nil || st.Mode().Perm() != 0o700 {
 		t.Errorf("the folder: %v, %v", st.Mode(), err)
@@ -144,18 +160,24 @@ func TestPrepare(t *testing.T) {
 	}
 }
 
-// What the library logs comes out as ours, and what anybody can cause at the lowest level.
+// What the library logs comes out as ours: failures as errors, steps and what anybody can
+// cause at the lowest level.
 func TestLog(t *testing.T) {
 	var b strings.Builder
 	log := zap.New(bridge{log: slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}))}).With(zap.String("identifier", "pump.test"))
 	log.Info("obtaining", zap.Int("attempt", 1))
 	log.Error("tls-alpn challenge", zap.Error(errNotYet))
 	log.Warn("careful")
-	log.Error("will retry")
+	log.Error("will retry", zap.Duration("retrying_in", time.Minute))
+	log.Error("job failed", zap.Error(context.Canceled))
+	log.Info("certificate obtained successfully")
 	for _, want := range []string{
-		`level=INFO msg="acme: obtaining" identifier=pump.test attempt=1`,
+		`level=DEBUG msg="acme: obtaining" identifier=pump.test attempt=1`,
 		`level=DEBUG msg="acme: tls-alpn challenge" identifier=pump.test error="there is no certificate yet"`,
-		`level=WARN msg="acme: careful"`, `level=ERROR msg="acme: will retry"`,
+		`level=WARN msg="acme: careful"`,
+		`level=ERROR msg="no certificate from the authority; it is tried again" identifier=pump.test retrying_in=1m0s`,
+		`level=DEBUG msg="no certificate from the authority; the old one stays, and it is tried again" identifier=pump.test error="context canceled"`,
+		`level=INFO msg="certificate issued" identifier=pump.test`,
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %s in\n%s", want, b.String())

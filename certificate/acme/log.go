@@ -2,16 +2,43 @@ package acme
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"time"
 
 	"go.uber.org/zap/zapcore"
 )
 
-// bridge is certmagic's log, written to ours. What anybody outside can cause, a handshake
-// that claims to be a challenge, is told at the level for debugging only.
+// bridge is certmagic's log, written to ours. It tells every step; what an operator wants
+// to know is told at the level it deserves, in our words, and the steps are for debugging.
 type bridge struct{ log *slog.Logger }
 
-const outsiders = "tls-alpn challenge"
+// retold are messages of the library that are told otherwise.
+var retold = map[string]zapcore.Entry{
+	"will retry":                            {Level: zapcore.ErrorLevel, Message: "no certificate from the authority; it is tried again"},
+	"job failed":                            {Level: zapcore.ErrorLevel, Message: "no certificate from the authority; the old one stays, and it is tried again"}, // a renewal
+	"certificate obtained successfully":     {Level: zapcore.InfoLevel, Message: "certificate issued"},
+	"certificate renewed successfully":      {Level: zapcore.InfoLevel, Message: "certificate renewed"},
+	"could not get certificate from issuer": {Level: zapcore.DebugLevel}, // "will retry" says why
+	"HTTP request failed; retrying":         {Level: zapcore.DebugLevel}, // the same
+	"tls-alpn challenge":                    {Level: zapcore.DebugLevel}, // anybody can cause it
+}
+
+// retell changes an entry as an operator wants it.
+func retell(e zapcore.Entry) zapcore.Entry {
+	switch other, ok := retold[e.Message]; {
+	case ok:
+		e.Level = other.Level
+		if other.Message != "" {
+			e.Message = other.Message
+			return e
+		}
+	case e.Level == zapcore.InfoLevel:
+		e.Level = zapcore.DebugLevel
+	}
+	e.Message = "acme: " + e.Message
+	return e
+}
 
 // Enabled implements zapcore.Core.
 func (b bridge) Enabled(l zapcore.Level) bool { return b.log.Enabled(context.Background(), levelOf(l)) }
@@ -23,10 +50,7 @@ func (b bridge) With(fields []zapcore.Field) zapcore.Core {
 
 // Check implements zapcore.Core.
 func (b bridge) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if e.Message == outsiders {
-		e.Level = zapcore.DebugLevel
-	}
-	if b.Enabled(e.Level) {
+	if b.Enabled(retell(e).Level) {
 		return c.AddCore(e, b)
 	}
 	return c
@@ -34,10 +58,13 @@ func (b bridge) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.Checked
 
 // Write implements zapcore.Core.
 func (b bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	if e.Message == outsiders {
-		e.Level = zapcore.DebugLevel
+	e = retell(e)
+	for _, f := range fields {
+		if err, ok := f.Interface.(error); ok && errors.Is(err, context.Canceled) {
+			e.Level = zapcore.DebugLevel // the program ends
+		}
 	}
-	b.log.Log(context.Background(), levelOf(e.Level), "acme: "+e.Message, attrs(fields)...)
+	b.log.Log(context.Background(), levelOf(e.Level), e.Message, attrs(fields)...)
 	return nil
 }
 
@@ -63,6 +90,9 @@ func attrs(fields []zapcore.Field) []any {
 		enc := zapcore.NewMapObjectEncoder()
 		f.AddTo(enc)
 		for key, value := range enc.Fields {
+			if d, ok := value.(time.Duration); ok {
+				value = d.Round(time.Millisecond).String() // JSON would have nanoseconds
+			}
 			list = append(list, slog.Any(key, value))
 		}
 	}

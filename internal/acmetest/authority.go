@@ -21,7 +21,11 @@ type Authority struct {
 	Directory string         // its address
 	CA        string         // file of the authority of its own certificate
 	Roots     *x509.CertPool // of the certificates that it issues
+	process   *os.Process
 }
+
+// Stop ends the authority before the test does.
+func (a *Authority) Stop() { _ = a.process.Kill() }
 
 // order is what the child is told, in its environment.
 type order struct {
@@ -80,5 +84,5 @@ func Start(t testing.TB, httpPort, tlsPort int, validity time.Duration) *Authori
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(root)
-	return &Authority{Directory: a.Directory, CA: certtest.WriteFile(t, dir, "ca.pem", own.PEM()), Roots: roots}
+	return &Authority{Directory: a.Directory, CA: certtest.WriteFile(t, dir, "ca.pem", own.PEM()), Roots: roots, process: cmd.Process}
 }
