@@ -66,6 +66,7 @@ func (p *Pull) once(ctx context.Context, at *url.URL, c mmsh.ClientParams, build
 	}
 	c = p.params(c, at, p.target(at), randomGUID())
 	if p.viaProxy(at) && !secure(at) {
+		c.Joined = true
 		c.Header = append(c.Header, p.proxyHeader()...)
 	}
 	if err := r.conn.send(build(nil, c), over); err != nil {

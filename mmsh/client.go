@@ -3,6 +3,7 @@ package mmsh
 import (
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // Agents and GUID of the requests we send.
@@ -34,24 +35,20 @@ type ClientParams struct {
 	Relay       bool    // Play: we are a Stream Pump ourselves, see [TokenRelay]
 	From        uint32  // Play: LocationId to begin with, where HasFrom
 	HasFrom     bool
-	Header      [][2]string // further lines, such as Authorization
+	// Joined puts all tokens into one Pragma line: some HTTP proxies (tinyproxy) pass on only
+	// one line of a name.
+	Joined bool
+	Header [][2]string // further lines, such as Authorization
 }
 
 // AppendDescribeRequest appends a Describe request in HTTP/1.0, so that no server chunks or keeps the connection.
 func AppendDescribeRequest(dst []byte, p ClientParams) []byte {
-	dst = appendRequestHead(dst, p)
-	dst = append(dst, "Pragma: "+describePragma+"\r\n"...)
-	return endRequest(dst, p)
+	return appendRequest(dst, p, []string{describePragma})
 }
 
 // AppendPlayRequest appends a Play request for p.Streams, in HTTP/1.0.
 func AppendPlayRequest(dst []byte, p ClientParams) []byte {
-	dst = appendRequestHead(dst, p)
-	dst = append(dst, "Pragma: "+playPragma+"\r\nPragma: xPlayStrm=1\r\n"...)
-	for _, line := range sessionPragmas(p) {
-		dst = appendField(dst, "Pragma", line)
-	}
-	return endRequest(dst, p)
+	return appendRequest(dst, p, append([]string{playPragma, "xPlayStrm=1"}, sessionPragmas(p)...))
 }
 
 const (
@@ -59,10 +56,21 @@ const (
 	playPragma     = "no-cache,rate=1.000,request-context=2"
 )
 
-func appendRequestHead(dst []byte, p ClientParams) []byte {
+func appendRequest(dst []byte, p ClientParams, pragmas []string) []byte {
 	dst = append(appendTarget(append(dst, "GET "...), p.Path), " HTTP/1.0\r\nAccept: */*\r\n"...)
 	dst = appendField(dst, "User-Agent", p.agent())
-	return appendField(dst, "Host", p.Host)
+	dst = appendField(dst, "Host", p.Host)
+	pragmas = append(pragmas, "xClientGUID="+p.guid())
+	if p.Joined {
+		pragmas = []string{strings.Join(pragmas, ",")}
+	}
+	for _, line := range pragmas {
+		dst = appendField(dst, "Pragma", line)
+	}
+	for _, f := range p.Header {
+		dst = appendField(dst, f[0], f[1])
+	}
+	return append(dst, "Connection: Close\r\n\r\n"...)
 }
 
 func appendTarget(dst []byte, path string) []byte {
@@ -78,14 +86,6 @@ func appendTarget(dst []byte, path string) []byte {
 		}
 	}
 	return dst
-}
-
-func endRequest(dst []byte, p ClientParams) []byte {
-	dst = appendField(dst, "Pragma", "xClientGUID="+p.guid())
-	for _, f := range p.Header {
-		dst = appendField(dst, f[0], f[1])
-	}
-	return append(dst, "Connection: Close\r\n\r\n"...)
 }
 
 // sessionPragmas are the lines of a Play that depend on the Describe before it.

@@ -48,6 +48,14 @@ Authorization: Basic x
 Connection: Close
 
 `},
+		{"Play by way of a proxy that keeps one line of a name", AppendPlayRequest(nil, ClientParams{Host: "h", GUID: "{1}", Joined: true, Streams: []uint8{1, 2}}), `GET / HTTP/1.0
+Accept: */*
+User-Agent: NSPlayer/12.0.7601.17514
+Host: h
+Pragma: no-cache,rate=1.000,request-context=2,xPlayStrm=1,stream-switch-count=2,stream-switch-entry=ffff:1:0 ffff:2:0,xClientGUID={1}
+Connection: Close
+
+`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got, want := string(c.got), crlf(c.want); got != want {
@@ -60,7 +68,13 @@ Connection: Close
 // What we send is what we understand, whether by hand or through net/http.
 func TestOurRequestsAreClassified(t *testing.T) {
 	p := ClientParams{Path: "/x", Host: "h", Streams: []uint8{1, 2}, ClientID: 7, HasClientID: true, Header: [][2]string{{"Via", "x"}}}
-	for name, wire := range map[string][]byte{"describe": AppendDescribeRequest(nil, p), "play": AppendPlayRequest(nil, p)} {
+	joined := p
+	joined.Joined = true
+	for _, wire := range [][]byte{AppendDescribeRequest(nil, p), AppendPlayRequest(nil, p), AppendDescribeRequest(nil, joined), AppendPlayRequest(nil, joined)} {
+		name := "describe"
+		if bytes.Contains(wire, []byte("xPlayStrm")) {
+			name = "play"
+		}
 		req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(wire)))
 		if err != nil {
 			t.Fatal(err)

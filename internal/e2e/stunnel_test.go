@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,24 +30,31 @@ func stunnel(t *testing.T, service string) (p *process, port int) {
 	return p, port
 }
 
-// tinyproxy runs the real HTTP proxy, which connects to the given port only.
-func tinyproxy(t *testing.T, to int) (port int) {
+// tinyproxy runs the real HTTP proxy at a loopback address, which allows tunnels to the given port only.
+// It writes what it is asked for into the file log.
+func tinyproxy(t *testing.T, host string, to int) (port int, log string) {
 	t.Helper()
 	need(t, "tinyproxy")
 	port = freePort(t)
-	config := filepath.Join(t.TempDir(), "tinyproxy.conf")
-	text := fmt.Sprintf("Port %d\nListen 127.0.0.1\nTimeout 600\nMaxClients 20\nAllow 127.0.0.1\nConnectPort %d\nLogLevel Connect\n", port, to)
+	dir := t.TempDir()
+	config, log := filepath.Join(dir, "tinyproxy.conf"), filepath.Join(dir, "log")
+	text := fmt.Sprintf("Port %d\nListen %s\nTimeout 600\nMaxClients 20\nAllow %[2]s\nConnectPort %[3]d\nLogLevel Connect\nLogFile %q\n", port, host, to, log)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	awaitPort(t, start(t, "tinyproxy", exec.Command("tinyproxy", "-d", "-c", config)), port)
-	return port
+	awaitPortAt(t, start(t, "tinyproxy", exec.Command("tinyproxy", "-d", "-c", config)), host, port)
+	return port, log
 }
 
 func awaitPort(t *testing.T, p *process, port int) {
 	t.Helper()
+	awaitPortAt(t, p, "127.0.0.1", port)
+}
+
+func awaitPortAt(t *testing.T, p *process, host string, port int) {
+	t.Helper()
 	eventually(t, 10*time.Second, p.name+" listens", func() bool {
-		c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), time.Second)
+		c, err := net.DialTimeout("tcp", net.JoinHostPort(host, strconv.Itoa(port)), time.Second)
 		if err != nil {
 			return false
 		}
@@ -105,11 +113,14 @@ func TestStunnelCarriesAnEncoder(t *testing.T) {
 	t.Run("through an HTTP proxy", func(t *testing.T) {
 		t.Parallel()
 		p := startTunnelledPump(t, "")
-		at := tinyproxy(t, p.secure)
+		at, log := tinyproxy(t, "127.0.0.1", p.secure)
 		service := strings.Replace(p.client(""), fmt.Sprintf("connect = 127.0.0.1:%d", p.secure),
 			fmt.Sprintf("connect = 127.0.0.1:%d\nprotocol = connect\nprotocolHost = 127.0.0.1:%d", at, p.secure), 1)
 		_, port := stunnel(t, service)
 		p.carries(t, file, port)
+		if text, err := os.ReadFile(log); err != nil || !strings.Contains(string(text), fmt.Sprintf("CONNECT 127.0.0.1:%d", p.secure)) {
+			t.Errorf("the proxy was passed by: %v\n%s", err, text)
+		}
 	})
 	t.Run("with a certificate", func(t *testing.T) {
 		t.Parallel()
