@@ -5,6 +5,9 @@
 // they decode while they do it, and leave nothing running. VLC refuses to run as root; a root test run
 // plays it as the ordinary user that scripts/install-test-deps makes.
 //
+// A fleet is played whole: houses, pumps, real NATS servers (built from the module that the house has them from) and
+// loadtest's viewers, each a process of its own that can be killed.
+//
 // Where FFmpeg or VLC is missing the tests are skipped and say so; with CI=true in the environment they
 // fail instead. `go test -short` skips them all. mpv and MPlayer take part where they are installed. The test
 // of captured headers wants STREAM_PUMP_FIXTURES to name their folder, because they are not in the repository.
