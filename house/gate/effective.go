@@ -37,13 +37,33 @@ func (g *Gate) Effective(pump string) (fleet.Config, bool) {
 	return c, true
 }
 
+// settling tells whether the house has just started: pumps that it has not heard of yet count
+// as up.
+func (g *Gate) settling() bool { return g.opts.Now().Sub(g.started) < g.opts.Settle }
+
+// early tells whether the house has just started and does not know yet where one of a pump's
+// parents is reached. A configuration without that parent would make the pump leave a source
+// that is fine, only to come back a moment later.
+func (g *Gate) early(pump string) bool {
+	if !g.settling() {
+		return false
+	}
+	v := g.opts.Fleet.View()
+	for _, id := range g.opts.Registry.State().Parents(pump) {
+		if p := v.Pump(id); p != nil && p.Wanted().Enabled && p.URL() == "" {
+			return true
+		}
+	}
+	return false
+}
+
 // choice returns what chooses a pump's parents of now. One that is in use for a stream stays
 // while it is up; one that comes back is used again once it delivers the stream, so that its
 // children do not lose it. While the house has just started, pumps that were not heard of
 // yet count as up.
 func (g *Gate) choice(pump string, s *registry.State) func(stream string) []Parent {
 	v := g.opts.Fleet.View()
-	settling := g.opts.Now().Sub(g.started) < g.opts.Settle
+	settling := g.settling()
 	var up, drained []*live.Pump
 	for _, id := range s.Parents(pump) {
 		p := v.Pump(id)

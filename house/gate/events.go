@@ -117,7 +117,7 @@ func (g *Gate) write(ctx context.Context, out *eventWriter, l *line, c claims, d
 			_ = out.event(fleet.EventGoodbye, fleet.Goodbye{Reason: fault.Text, WaitMS: 1000}) // it ends in any case
 			return fault
 		}
-		if want, ok := g.Effective(l.pump); ok && want.Digest != digest {
+		if want, ok := g.Effective(l.pump); ok && want.Digest != digest && !g.early(l.pump) {
 			if err := out.event(fleet.EventConfig, want); err != nil {
 				return err
 			}

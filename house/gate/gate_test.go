@@ -136,6 +136,25 @@ func TestParents(t *testing.T) {
 	want("the first one is off", top)
 }
 
+// A house that was started again does not know where pumps are reached of which the roster does not say: it waits for
+// them before it sends their children another list.
+func TestAHouseThatHasJustStartedWaitsForParents(t *testing.T) {
+	w := newWorld(t)
+	w.roster(roster.Pump{ID: "top"}, roster.Pump{ID: "mid"}, roster.Pump{ID: "leaf", Parents: []string{"mid", "top"}})
+	w.stream(pulled)
+	leaf, top := w.pump("leaf"), w.pump("top")
+	leaf.mustHello()
+	s := leaf.listen("0123")
+	top.mustHello()
+	top.mustTell([]string{"studio"})
+	w.later(7 * time.Second) // settled: who was not heard of is down
+	top.mustTell([]string{"studio"})
+	w.gate.Changed()
+	if _, from := s.config("leaf"); len(from["studio"]) != 2 {
+		t.Errorf("the first list is %v, want the one pump that is there: no list was to come before", from["studio"])
+	}
+}
+
 func TestAPumpThatIsOffHasNoStreams(t *testing.T) {
 	w := newWorld(t)
 	w.roster(roster.Pump{ID: "a"})
