@@ -62,13 +62,18 @@ func newHouse(t *testing.T, name, config string) *HouseProc {
 	if h.Dir, err = os.MkdirTemp(scratch, "house"); err != nil { // a socket's name may not be long
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("name: %s\nlisten: ['127.0.0.1:%d']\nssl_listen: ['127.0.0.1:%d']\nssl_names: [127.0.0.1]\ndata: data\n%s\n", name, h.Port, h.SSLPort, config)
-	h.write(t, "house.yaml", text)
+	h.configure(t, config)
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(h.Dir, "data", "control.sock"))
 	}
 	h.control = &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}, Timeout: 15 * time.Second}
 	return h
+}
+
+// configure writes the configuration; a house that runs reads it after SIGHUP.
+func (h *HouseProc) configure(t *testing.T, config string) {
+	t.Helper()
+	h.write(t, "house.yaml", fmt.Sprintf("name: %s\nlisten: ['127.0.0.1:%d']\nssl_listen: ['127.0.0.1:%d']\nssl_names: [127.0.0.1]\ndata: data\n%s\n", h.Name, h.Port, h.SSLPort, config))
 }
 
 func (h *HouseProc) write(t *testing.T, name, text string) {
