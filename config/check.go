@@ -14,6 +14,7 @@ func (d *decoder) check(c *Config) {
 	d.checkPorts(c)
 	d.checkRequired(c)
 	d.checkACME(c)
+	d.checkMembership(c)
 	d.checkRunAs(c)
 	d.checkOrder(c)
 	d.checkRing(c)

@@ -50,7 +50,7 @@ func (d *decoder) root(n *node, c *Config) {
 		return
 	}
 	d.mapping(n, reflect.ValueOf(c).Elem(), "")
-	if !d.given("streams") {
+	if !d.given("streams") && !c.House.On() && !d.given("house") {
 		d.problem(n.at, "streams is missing", "a list of streams; [] for none")
 	}
 }
@@ -65,6 +65,8 @@ func (d *decoder) value(n *node, v reflect.Value, path string) {
 	switch p := v.Addr().Interface().(type) {
 	case *Duration, *Size, *Bandwidth, *Uplink, *string, *int, *bool:
 		d.scalar(n, p, path)
+	case *Secret:
+		d.scalar(n, (*string)(p), path)
 	case *[]string:
 		d.addresses(n, p, path)
 	case *Names:

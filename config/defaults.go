@@ -34,7 +34,8 @@ func Default() *Config {
 
 		SSLClientCertificate: ClientRequest,
 
-		ACME: defaultACME(),
+		ACME:  defaultACME(),
+		House: Membership{Cache: "house"},
 	}
 }
 

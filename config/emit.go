@@ -61,6 +61,11 @@ func (e *emitter) value(v reflect.Value, key string, indent int) {
 	switch x := v.Interface().(type) {
 	case string:
 		e.line(e.string(x, key))
+	case Secret:
+		if e.redact && x != "" {
+			x = "***"
+		}
+		e.line(quoted(string(x)))
 	case int:
 		e.line(strconv.Itoa(x))
 	case bool:

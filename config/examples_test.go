@@ -26,6 +26,9 @@ func without(c *Config) *Config {
 	if folder, err := filepath.Rel(c.Dir, c.ACME.Folder); err == nil && filepath.IsAbs(c.Dir) == filepath.IsAbs(c.ACME.Folder) {
 		d.ACME.Folder = folder
 	}
+	if folder, err := filepath.Rel(c.Dir, c.House.Cache); err == nil && filepath.IsAbs(c.Dir) == filepath.IsAbs(c.House.Cache) {
+		d.House.Cache = folder
+	}
 	d.Dir = ""
 	if len(d.Streams) == 0 {
 		d.Streams = nil

@@ -68,7 +68,7 @@ func parse(name string, data []byte, env []string, exists func(string) error) (*
 		d.root(root, c)
 		d.check(c)
 		c.resolve()
-		d.files(c, exists)
+		d.files(c.fileNames(), exists)
 	}
 	if len(d.problems) > 0 {
 		return nil, d.problems.finish(name)
@@ -156,8 +156,10 @@ func (p Problems) finish(name string) Problems {
 }
 
 // resolve joins relative file names to the folder of the configuration.
-func (c *Config) resolve() {
-	for _, f := range c.fileNames() {
+func (c *Config) resolve() { c.join(c.fileNames()) }
+
+func (c *Config) join(list []fileName) {
+	for _, f := range list {
 		if *f.name != "" && !filepath.IsAbs(*f.name) {
 			*f.name = filepath.Join(c.Dir, *f.name)
 		}
@@ -172,7 +174,11 @@ type fileName struct {
 }
 
 func (c *Config) fileNames() []fileName {
-	list := []fileName{{&c.SSLKey, "ssl_key", c.SSL}, {&c.SSLCert, "ssl_cert", c.SSL}, {&c.SSLClientCA, "ssl_client_ca", c.SSL}, {&c.ACME.CA, "acme.ca", c.ACME.On()}, {&c.ACME.Folder, "acme.folder", false}}
+	list := []fileName{{&c.SSLKey, "ssl_key", c.SSL}, {&c.SSLCert, "ssl_cert", c.SSL}, {&c.SSLClientCA, "ssl_client_ca", c.SSL}, {&c.ACME.CA, "acme.ca", c.ACME.On()}, {&c.ACME.Folder, "acme.folder", false}, {&c.House.CA, "house.ca", c.House.On()}, {&c.House.Cache, "house.cache", false}}
+	return append(list, c.streamFiles()...)
+}
+
+func (c *Config) streamFiles() (list []fileName) {
 	for i := range c.Streams {
 		s := &c.Streams[i]
 		path := fmt.Sprintf("streams[%d]", i)
@@ -188,8 +194,8 @@ func (c *Config) fileNames() []fileName {
 }
 
 // files notes every file that is configured, in use and not there.
-func (d *decoder) files(c *Config, exists func(string) error) {
-	for _, f := range c.fileNames() {
+func (d *decoder) files(list []fileName, exists func(string) error) {
+	for _, f := range list {
 		if *f.name == "" || !f.used {
 			continue
 		}

@@ -75,21 +75,22 @@ type Config struct {
 	Signing     Signing `yaml:"signing"`
 	Hook        Hook    `yaml:"hook"`
 
-	RunAs   RunAs   `yaml:"run_as"`
-	Admin   Admin   `yaml:"admin"`
-	SNMP    SNMP    `yaml:"snmp"`
-	Log     Log     `yaml:"log"`
-	Limits  Limits  `yaml:"limits"`
-	Uplink  Uplink  `yaml:"uplink" reload:"live"`
-	Pulse   Pulse   `yaml:"pulse"`
-	Burst   Burst   `yaml:"burst"`
-	Lag     Lag     `yaml:"lag"`
-	Stall   Stall   `yaml:"stall"`
-	Ring    Ring    `yaml:"ring"`
-	Request Request `yaml:"request"`
-	Push    Push    `yaml:"push"`
-	Pull    Pull    `yaml:"pull"`
-	Drain   Drain   `yaml:"drain"`
+	House   Membership `yaml:"house"`
+	RunAs   RunAs      `yaml:"run_as"`
+	Admin   Admin      `yaml:"admin"`
+	SNMP    SNMP       `yaml:"snmp"`
+	Log     Log        `yaml:"log"`
+	Limits  Limits     `yaml:"limits"`
+	Uplink  Uplink     `yaml:"uplink" reload:"live"`
+	Pulse   Pulse      `yaml:"pulse"`
+	Burst   Burst      `yaml:"burst"`
+	Lag     Lag        `yaml:"lag"`
+	Stall   Stall      `yaml:"stall"`
+	Ring    Ring       `yaml:"ring"`
+	Request Request    `yaml:"request"`
+	Push    Push       `yaml:"push"`
+	Pull    Pull       `yaml:"pull"`
+	Drain   Drain      `yaml:"drain"`
 
 	Hold       Duration `yaml:"hold" reload:"live"`           // viewers wait this long for a lost source
 	Egress     string   `yaml:"egress" reload:"restart"`      // auto, io_uring or writev

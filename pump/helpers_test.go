@@ -28,6 +28,7 @@ import (
 func TestMain(m *testing.M) {
 	acmetest.Serve()
 	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server/ats.Register.func1"), // of the store of a house
 		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
 		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"),
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"), // one an authority, for good
@@ -103,14 +104,26 @@ func newWorldOf(t testing.TB, file string) *world {
 	})
 }
 
-func startWorld(t testing.TB, file string, logger func(*journal, *slog.LevelVar) *slog.Logger) *world {
+// newWorldWith is newWorldOf with other options.
+func newWorldWith(t testing.TB, file string, change func(*Options)) *world {
+	t.Helper()
+	return startWorld(t, file, func(to *journal, level *slog.LevelVar) *slog.Logger {
+		return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level}))
+	}, change)
+}
+
+func startWorld(t testing.TB, file string, logger func(*journal, *slog.LevelVar) *slog.Logger, change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{TB: t, log: &journal{}, signals: make(chan os.Signal, 4), ended: make(chan error, 1), file: file}
 	level := new(slog.LevelVar)
-	p, err := Start(parse(t, w.file), Options{
+	o := Options{
 		Log: logger(w.log, level), Level: level,
 		Signals: w.signals, Load: w.load, Version: "test",
-	})
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	p, err := Start(parse(t, w.file), o)
 	if err != nil {
 		t.Fatal(err)
 	}

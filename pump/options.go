@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/fleet"
 )
 
 // Options are what a pump needs beside its configuration. The zero value works.
@@ -26,6 +27,8 @@ type Options struct {
 
 	// Signals tell [Run] what to do; nil leaves only its context.
 	Signals <-chan os.Signal
+
+	houseWaits fleet.Waits // between attempts to reach the house; zero but in tests
 
 	// Ready, if set, is called by [Run] once everything listens.
 	Ready func(*Pump)

@@ -64,6 +64,8 @@ type Pump struct {
 	unattend  func()                          // ends attend and waits for it; of Run's goroutine
 	refused   atomic.Bool                     // the last reload was
 	admin     *admin                          // nil without an admin port
+	member    *member                         // nil without a house; not changed after Start
+	inForce   atomic.Pointer[config.Config]   // cfg, for those who must not wait for mu
 	worst     []atomic.Int64                  // ns, by event loop: the longest pass since the last metrics page
 	serving   sync.WaitGroup
 	failed    chan error     // the first listener that gave up
@@ -74,6 +76,7 @@ type Pump struct {
 
 	mu       sync.Mutex          // guards what follows; held during a reload and the end
 	cfg      *config.Config      // in force
+	own      *config.Config      // without what the house wants
 	stations map[string]*station // by lower-case path
 	snmp     subAgent
 	stopped  bool
@@ -89,7 +92,7 @@ func Start(cfg *config.Config, o Options) (*Pump, error) {
 func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 	o = o.withDefaults()
 	p := &Pump{
-		opts: o, log: o.Log, cfg: cfg, sockets: socks, started: time.Now(),
+		opts: o, log: o.Log, cfg: cfg, own: cfg, sockets: socks, started: time.Now(),
 		pool: ringbuf.NewPool(poolLimit(cfg)), registry: stream.NewRegistry(), metrics: telemetry.NewMetrics(),
 		unwatch: func() {}, unattend: func() {}, limits: access.NewLimits(boundsOf(cfg)), stations: map[string]*station{}, failed: make(chan error, 1), gone: make(chan struct{}),
 	}
@@ -102,7 +105,14 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 	p.limits.SetBounds(p.bounds(cfg))
 	doors, err := p.listen(cfg)
 	if err == nil {
+		p.member, err = p.newMember(cfg)
+	}
+	if err == nil {
 		err = p.dropPrivileges(cfg)
+	}
+	if err == nil && p.member != nil {
+		cfg, err = p.member.open(cfg)
+		p.asHouseWants(cfg)
 	}
 	if err != nil {
 		socks.closeAll()
@@ -116,6 +126,7 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 		return nil, err
 	}
 	p.warn(cfg)
+	p.member.start()
 	return p, nil
 }
 
@@ -172,7 +183,7 @@ func (p *Pump) serve(cfg *config.Config, d doors) error {
 	})
 	srv, err := server.New(server.Options{
 		Streams: p.registry, Limits: p.limits, Push: p.push, Gate: gatekeeper{p}, Challenges: p.challenges(), Metrics: p.metrics, Log: p.events,
-		Loops: cfg.EventLoops, Egress: cfg.Egress, PadPacket: asf.Pad, Settings: settingsOf(cfg),
+		Audience: p.audience(), Loops: cfg.EventLoops, Egress: cfg.Egress, PadPacket: asf.Pad, Settings: settingsOf(cfg),
 	})
 	if err != nil {
 		p.push.Close()
@@ -183,6 +194,7 @@ func (p *Pump) serve(cfg *config.Config, d doors) error {
 		return err
 	}
 	p.exportMetrics()
+	p.exportHouse()
 	p.mu.Lock()
 	p.setSNMP(cfg.SNMP)
 	p.mu.Unlock()
@@ -291,6 +303,12 @@ func (p *Pump) Watching() int { return p.limits.Usage().Viewers }
 // nothing of the pump runs any more: at the latest when ctx is done, plus the time to
 // cut whoever is left off. The error tells whether anybody was. Later calls do nothing.
 func (p *Pump) Stop(ctx context.Context) error {
+	err := p.stop(ctx)
+	p.member.close() // it has told that everybody left
+	return err
+}
+
+func (p *Pump) stop(ctx context.Context) error {
 	p.Drain()
 	p.mu.Lock()
 	defer p.mu.Unlock()

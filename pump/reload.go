@@ -77,6 +77,18 @@ func (p *Pump) Reload(cfg *config.Config, partial bool) (info ReloadInfo, err er
 	if p.stopped {
 		return ReloadInfo{}, ErrStopping
 	}
+	over, err := p.withHouse(cfg)
+	if err != nil {
+		return ReloadInfo{}, err
+	}
+	if info, err = p.apply(over, partial); err == nil {
+		p.own = config.Keeping(p.own, cfg)
+	}
+	return info, err
+}
+
+// apply is Reload for a configuration with the house's wishes in it. The caller holds p.mu.
+func (p *Pump) apply(cfg *config.Config, partial bool) (info ReloadInfo, err error) {
 	info = p.describeDifference(cfg)
 	if len(info.NeedsRestart) > 0 && !partial {
 		return info, ErrNeedsRestart
@@ -97,6 +109,7 @@ func (p *Pump) Reload(cfg *config.Config, partial bool) (info ReloadInfo, err er
 		return info, err
 	}
 	p.cfg = next
+	p.inForce.Store(next)
 	return info, nil
 }
 
@@ -106,6 +119,9 @@ func (p *Pump) Compare(cfg *config.Config) (info ReloadInfo, err error) {
 	defer p.mu.Unlock()
 	if p.stopped {
 		return ReloadInfo{}, ErrStopping
+	}
+	if cfg, err = p.withHouse(cfg); err != nil {
+		return ReloadInfo{}, err
 	}
 	next := config.Keeping(p.cfg, cfg)
 	if err := p.try(next); err != nil {

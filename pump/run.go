@@ -135,6 +135,7 @@ func (p *Pump) leave(ctx context.Context) error {
 		p.admin.close() // operators ask the new program
 	}
 	p.yieldSNMP()
+	p.member.close() // the new program speaks for the pump
 	limit := time.NewTimer(p.drainTimeout())
 	defer limit.Stop()
 	look := time.NewTicker(200 * time.Millisecond)
