@@ -16,7 +16,7 @@ func settingsOf(c *config.Config) server.Settings {
 		PulseMin:       c.Pulse.Min.D(),
 		PulseMax:       c.Pulse.Max.D(),
 		BurstMax:       c.Burst.Max.D(),
-		Uplink:         int64(max(c.Uplink, 0)),
+		Uplink:         uplinkOf(c),
 		LagMax:         c.Lag.Max.D(),
 		StallTimeout:   c.Stall.Timeout.D(),
 		HeadTimeout:    c.Request.HeadTimeout.D(),
@@ -26,6 +26,14 @@ func settingsOf(c *config.Config) server.Settings {
 		IDKey:          c.IDParameter,
 		Proxies:        access.NewProxies(c.TrustedProxies...),
 	}
+}
+
+// uplinkOf returns what the way to the viewers carries, or that it is to be learnt.
+func uplinkOf(c *config.Config) int64 {
+	if c.Uplink == config.UplinkAuto {
+		return server.UplinkAuto
+	}
+	return int64(c.Uplink)
 }
 
 // clientBehind returns who sent a request that came from peer, which may be a proxy. Any

@@ -246,9 +246,13 @@ func (c *conn) finish(why Reason) {
 	c.hangUp(lingerTime)
 }
 
-// cut closes the connection at once. Runs on the loop, outside OnTraffic.
+// cut closes the connection at once. Runs on the loop, outside OnTraffic. For the uplink's
+// sake what waits in the kernel is thrown away: it would be in the others' way for seconds.
 func (c *conn) cut(why Reason) {
 	c.unseat(why)
+	if why == ReasonUplink {
+		_ = c.gc.SetLinger(0)
+	}
 	_ = c.loop.el.Close(c.gc)
 }
 

@@ -27,6 +27,7 @@ type guest struct {
 	packetSize int
 	wake       chan struct{}
 	kicked     chan struct{}
+	kickedFor  Reason // set before kicked is closed
 	once       sync.Once
 	bytes      atomic.Uint64
 	place      atomic.Uint64 // copy of seq, for others to read
@@ -75,6 +76,13 @@ func (s *Server) host(ctx context.Context, conn net.Conn, a answer) {
 
 // boundKernel bounds what the kernel buffers for a connection, under whatever wraps it.
 func boundKernel(conn net.Conn, bytes int) {
+	if c := tcpUnder(conn); c != nil {
+		_ = c.SetWriteBuffer(bytes)
+	}
+}
+
+// tcpUnder returns the connection under whatever wraps it, nil when it is not TCP.
+func tcpUnder(conn net.Conn) *net.TCPConn {
 	for {
 		switch c := conn.(type) {
 		case *prefixConn:
@@ -82,10 +90,9 @@ func boundKernel(conn net.Conn, bytes int) {
 		case interface{ NetConn() net.Conn }: // TLS
 			conn = c.NetConn()
 		case *net.TCPConn:
-			_ = c.SetWriteBuffer(bytes)
-			return
+			return c
 		default:
-			return
+			return nil
 		}
 	}
 }
@@ -164,7 +171,7 @@ func (g *guest) patience(stall time.Duration) time.Duration {
 func (g *guest) left() Reason {
 	switch {
 	case isClosed(g.kicked):
-		return ReasonKicked
+		return g.kickedFor
 	case g.srv.ctx.Err() != nil:
 		return ReasonDrained
 	case g.noisy.Load():
@@ -325,9 +332,13 @@ func (g *guest) account(n int, media bool) {
 }
 
 // kick ends the guest. Any goroutine.
-func (g *guest) kick() {
+func (g *guest) kick(why Reason) {
 	g.once.Do(func() {
+		g.kickedFor = why
 		close(g.kicked)
+		if c := tcpUnder(g.conn); c != nil && why == ReasonUplink {
+			_ = c.SetLinger(0)
+		}
 		_ = g.conn.Close()
 	})
 }

@@ -24,6 +24,7 @@ type loop struct {
 	own     window             // packets of one viewer's turn
 	batch   batch              // writes of the common window
 	seal    sealing            // memory for viewers behind TLS
+	depth   sounder            // of an uplink that is learnt
 
 	dirty atomic.Pointer[group] // groups with new packets, a stack pushed by publishers
 	pulse *pulse

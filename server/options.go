@@ -50,12 +50,15 @@ const (
 	EgressWritev = "writev"   // one system call a viewer
 )
 
+// UplinkAuto has the server learn what the way to the viewers carries.
+const UplinkAuto int64 = -1
+
 // Settings are what may change while the server runs. A zero field takes its default.
 type Settings struct {
 	PulseMin       time.Duration // shortest time between two flushes of a loop; 10 ms
 	PulseMax       time.Duration // longest, however many viewers; 200 ms
 	BurstMax       time.Duration // how far back a joiner may start without a key frame; 2 s
-	Uplink         int64         // bit/s that the way to the viewers carries, with all headers; 0: enough
+	Uplink         int64         // bit/s that the way to the viewers carries, with all headers; 0: enough, UplinkAuto: to be learnt
 	LagMax         time.Duration // behind the source, then the viewer is moved ahead; 10 s
 	StallTimeout   time.Duration // without the viewer taking a byte, then it is dropped; 30 s
 	HeadTimeout    time.Duration // for a request's head; 10 s

@@ -15,6 +15,7 @@ const (
 	ReasonStalled Reason = "stalled" // took no byte for the stall timeout
 	ReasonKicked  Reason = "kicked"  // by an operator
 	ReasonExpired Reason = "expired" // its time was over
+	ReasonUplink  Reason = "uplink"  // it came last, and the uplink turned out to be too narrow
 	ReasonDrained Reason = "drained" // the server stops
 	ReasonError   Reason = "error"   // the connection broke
 )
@@ -22,7 +23,7 @@ const (
 // Reasons returns all of them.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonLeft, ReasonEnded, ReasonChanged, ReasonStalled, ReasonKicked, ReasonExpired, ReasonDrained, ReasonError,
+		ReasonLeft, ReasonEnded, ReasonChanged, ReasonStalled, ReasonKicked, ReasonExpired, ReasonUplink, ReasonDrained, ReasonError,
 	}
 }
 

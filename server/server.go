@@ -102,7 +102,9 @@ func New(o Options) (*Server, error) {
 func (s *Server) Update(set Settings) {
 	set = set.withDefaults()
 	s.settings.Store(&set)
-	s.opts.Limits.SetUplink(uplinkBudget(set.Uplink))
+	if set.Uplink != UplinkAuto {
+		s.opts.Limits.SetUplink(uplinkBudget(set.Uplink))
+	}
 }
 
 // background runs f on a goroutine that Shutdown waits for.
@@ -161,6 +163,7 @@ func (s *Server) tick() {
 			return
 		case <-t.C:
 		}
+		s.learnUplink()
 		s.shareUplink()
 		if n%ticksASecond == 0 {
 			s.followCosts()

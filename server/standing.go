@@ -60,24 +60,29 @@ func poor(jumpedAt int64, lag time.Duration, now int64, s *stream.Stream, set *S
 }
 
 // KickAll cuts the viewers with these ids off and returns how many of them were there.
-func (s *Server) KickAll(ctx context.Context, ids map[uint64]bool) (n int) {
+func (s *Server) KickAll(ctx context.Context, ids map[uint64]bool) int {
+	return s.cutAll(ctx, ids, ReasonKicked)
+}
+
+// cutAll cuts viewers off, for a reason.
+func (s *Server) cutAll(ctx context.Context, ids map[uint64]bool, why Reason) (n int) {
 	for _, l := range s.loops {
 		var here int
-		if l.call(ctx, func() { here = l.kickAll(ids) }) {
+		if l.call(ctx, func() { here = l.cutAll(ids, why) }) {
 			n += here
 		}
 	}
 	s.crowds.each(func(g *guest) {
 		if ids[g.seat.id] {
-			g.kick()
+			g.kick(why)
 			n++
 		}
 	})
 	return n
 }
 
-// kickAll is KickAll for one loop. Runs on the loop.
-func (l *loop) kickAll(ids map[uint64]bool) (n int) {
+// cutAll is the same for one loop. Runs on the loop.
+func (l *loop) cutAll(ids map[uint64]bool, why Reason) (n int) {
 	var leave []*conn
 	for _, g := range l.groups {
 		for _, v := range g.viewers {
@@ -87,7 +92,7 @@ func (l *loop) kickAll(ids map[uint64]bool) (n int) {
 		}
 	}
 	for _, c := range leave { // the groups change by it
-		c.cut(ReasonKicked)
+		c.cut(why)
 	}
 	return len(leave)
 }

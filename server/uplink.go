@@ -1,6 +1,8 @@
 package server
 
 import (
+	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/stream-pump/stream-pump/stream"
@@ -19,6 +21,10 @@ const (
 type uplink struct {
 	at         int64  // ns, of the last look
 	out, burst uint64 // bytes until then, to all and of bursts
+
+	learner learner
+	guests  sounder
+	learnt  atomic.Int64 // bit/s, what the learner knows; any goroutine may read it
 }
 
 // uplinkBudget is what everybody may be expected to use of an uplink, in bit/s on the
@@ -36,12 +42,59 @@ func (s *Server) shareUplink() {
 	out, burst := s.bytesOut(), uint64(s.opts.Limits.BurstBytes())
 	steady := steadyRate(out, u.out, burst, u.burst, time.Duration(now-u.at))
 	u.at, u.out, u.burst = now, out, burst
-	capacity := s.settings.Load().Uplink
+	capacity := s.capacity()
 	if capacity <= uplinkUnknown {
 		s.opts.Limits.SetUplinkBurst(0)
 		return
 	}
 	s.opts.Limits.SetUplinkBurst(roomForBursts(float64(capacity), s.payloadShare(), steady))
+}
+
+// capacity returns what the uplink carries as far as is known, in bit/s on the wire.
+func (s *Server) capacity() int64 {
+	if set := s.settings.Load().Uplink; set != UplinkAuto {
+		return set
+	}
+	return s.uplink.learnt.Load()
+}
+
+// learnUplink looks whether viewers fall behind, if the uplink is to be learnt.
+func (s *Server) learnUplink() {
+	u := &s.uplink
+	if set := s.settings.Load().Uplink; set != UplinkAuto {
+		s.opts.Limits.SetUplink(uplinkBudget(set)) // Update may have been overtaken
+		u.learner = learner{good: stream.Monotonic()}
+		u.learnt.Store(uplinkUnknown)
+		return
+	}
+	var found sounding
+	for _, l := range s.loops {
+		var here sounding
+		l.call(s.ctx, func() { here = l.sound() })
+		found.add(here)
+	}
+	found.add(s.crowds.sound(&u.guests))
+	k := look{
+		at: stream.Monotonic(), asked: found.asked, behind: found.behind, moving: found.moving,
+		arriving: found.rate / s.payloadShare(), sent: float64(s.opts.Limits.Usage().Wire),
+	}
+	before := u.learner.capacity
+	lesson := u.learner.observe(k)
+	u.learnt.Store(int64(u.learner.capacity))
+	if s.settings.Load().Uplink == UplinkAuto { // still
+		s.opts.Limits.SetUplink(u.learner.budget())
+	}
+	if !lesson.learnt {
+		return
+	}
+	away := 0
+	if lesson.excess > 0 {
+		away = s.relieve(s.ctx, lesson.excess, lesson.since)
+	}
+	if away > 0 || before == 0 {
+		s.log.Warn("the uplink is full: many viewers fell behind at once", slog.Int64("carries_bps", u.learnt.Load()),
+			slog.Int("behind", k.behind), slog.Int("of", k.asked), slog.Int("sent_away", away))
+	}
 }
 
 // steadyRate returns what went to viewers beside bursts, in bit/s. Streams that are removed

@@ -58,7 +58,7 @@ func (s *Server) Kick(ctx context.Context, id string) bool {
 	found := false
 	s.crowds.each(func(g *guest) {
 		if g.seat.id == n {
-			g.kick()
+			g.kick(ReasonKicked)
 			found = true
 		}
 	})
