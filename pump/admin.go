@@ -66,6 +66,8 @@ func (a *admin) handler() http.Handler {
 	mux.HandleFunc("/metrics", a.reading(a.metrics))
 	mux.HandleFunc("/healthz", a.reading(a.health))
 	mux.HandleFunc("/readyz", a.reading(a.ready))
+	mux.HandleFunc("/page/kick", methods{http.MethodPost: operation{handle: a.kickOnPage}}.serve)
+	mux.HandleFunc("/page/reload", methods{http.MethodPost: operation{handle: a.reloadOnPage}}.serve)
 	for path, methods := range a.routes() {
 		mux.HandleFunc(path, methods.serve)
 	}

@@ -213,7 +213,13 @@ func (w *world) ask(method, path string, header ...string) answer {
 
 func (w *world) askAt(url, method string, header ...string) answer {
 	w.Helper()
-	req, err := http.NewRequest(method, url, nil)
+	return w.askWith(url, method, "", header...)
+}
+
+// askWith is askAt with a body.
+func (w *world) askWith(url, method, body string, header ...string) answer {
+	w.Helper()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -231,11 +237,11 @@ func (w *world) askAt(url, method string, header ...string) answer {
 		w.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 4<<20))
+	said, err := io.ReadAll(io.LimitReader(resp.Body, 4<<20))
 	if err != nil {
 		w.Fatal(err)
 	}
-	return answer{resp.StatusCode, resp.Header, body}
+	return answer{resp.StatusCode, resp.Header, said}
 }
 
 // viewer plays a stream.

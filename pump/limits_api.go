@@ -28,7 +28,37 @@ type StreamLimitsInfo struct {
 type LimitsInfo struct {
 	Limits    []LimitInfo        `json:"limits"`
 	Streams   []StreamLimitsInfo `json:"streams"`
+	Uplink    UplinkInfo         `json:"uplink"`
 	Addresses int                `json:"addresses"` // that use anything
+}
+
+// UplinkInfo is what is known of the way to the viewers. Rates are on the wire, with all
+// headers, but for the one of bursts.
+type UplinkInfo struct {
+	Mode       string `json:"mode"`        // open: it is wide enough; set: by the configuration; auto: it is learnt
+	CarriesBPS int64  `json:"carries_bps"` // 0: not known
+	BudgetBPS  int64  `json:"budget_bps"`  // what viewers and pumps may be expected to use of it; 0: no bound
+	UsedBPS    int64  `json:"used_bps"`    // what they may be expected to use now
+	BurstBPS   int64  `json:"burst_bps"`   // what joining viewers may have of it now, without headers; 0: no bound
+}
+
+// Modes of the uplink.
+const (
+	uplinkOpen = "open"
+	uplinkSet  = "set"
+	uplinkAuto = "auto"
+)
+
+func (p *Pump) describeUplink() UplinkInfo {
+	carries, learning := p.server.Uplink()
+	info := UplinkInfo{Mode: uplinkSet, CarriesBPS: carries, BudgetBPS: p.limits.Uplink(), UsedBPS: p.limits.Usage().Wire, BurstBPS: p.limits.UplinkBurst()}
+	switch {
+	case learning:
+		info.Mode = uplinkAuto
+	case carries == 0:
+		info.Mode = uplinkOpen
+	}
+	return info
 }
 
 // limitsOfAll are the limits of the whole pump.
@@ -60,7 +90,7 @@ func (p *Pump) limitsOfAddresses() []LimitInfo {
 // describeLimits compares what is used with what may be.
 func (p *Pump) describeLimits() LimitsInfo {
 	b := p.limits.Bounds()
-	info := LimitsInfo{Limits: append(p.limitsOfAll(), p.limitsOfAddresses()...), Streams: []StreamLimitsInfo{}, Addresses: p.limits.Usage().Addresses}
+	info := LimitsInfo{Limits: append(p.limitsOfAll(), p.limitsOfAddresses()...), Streams: []StreamLimitsInfo{}, Uplink: p.describeUplink(), Addresses: p.limits.Usage().Addresses}
 	for _, s := range p.registry.All() {
 		own, used := b.Streams[s.Path()], p.limits.StreamUsage(s.Path())
 		info.Streams = append(info.Streams, StreamLimitsInfo{

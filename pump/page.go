@@ -20,13 +20,16 @@ var pageStyle string
 // maxPageViewers is how many viewers the page shows; the API has them all.
 const maxPageViewers = 200
 
+// renewEvery is how often the page renews itself, in seconds.
+const renewEvery = 5
+
 var (
 	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 		"bytes": humanBytes, "rate": humanRate, "since": humanSeconds,
 	}).Parse(pageSource))
 
-	// pagePolicy allows the one style sheet that is in the page, and nothing else.
-	pagePolicy = "default-src 'none'; style-src 'sha256-" + styleHash() + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	// pagePolicy allows the one style sheet that is in the page, and its buttons, and nothing else.
+	pagePolicy = "default-src 'none'; style-src 'sha256-" + styleHash() + "'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
 func styleHash() string {
@@ -43,6 +46,10 @@ type page struct {
 	Draining bool
 	Public   string
 	Streams  []StreamInfo
+	Limits   []limitRow
+	Uplink   string
+	Notice   *notice // nil: nothing was asked for
+	RenewS   int     // seconds until the page renews itself
 	Viewers  []ViewerInfo
 	More     int // viewers not shown
 	Total    int
@@ -57,11 +64,20 @@ func (a *admin) home(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *admin) statusPage(w http.ResponseWriter, r *http.Request) {
-	p := a.pump
+	a.writePage(w, r, http.StatusOK, nil)
+}
+
+// writePage answers with the page, and with what became of a button.
+func (a *admin) writePage(w http.ResponseWriter, r *http.Request, status int, n *notice) {
+	p, limits := a.pump, a.pump.describeLimits()
 	d := page{
 		Style:   template.CSS(pageStyle), // #nosec G203 -- our own
 		Version: p.opts.Version, Now: time.Now().Format(time.RFC3339),
 		UptimeS: seconds(time.Since(p.started)), Draining: p.draining.Load(), Public: p.Addr().String(), Streams: p.Streams(),
+		Limits: limitRows(limits), Uplink: uplinkText(limits.Uplink), Notice: n, RenewS: renewEvery,
+	}
+	if n != nil {
+		d.RenewS = noticeStays
 	}
 	all := p.server.Viewers(r.Context())
 	d.Total = len(all)
@@ -75,7 +91,9 @@ func (a *admin) statusPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Security-Policy", pagePolicy)
+	w.Header().Set("Referrer-Policy", "same-origin") // with none, a browser does not say that a button was on our own page
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
 	_, _ = b.WriteTo(w)
 }
 

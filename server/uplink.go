@@ -58,6 +58,12 @@ func (s *Server) capacity() int64 {
 	return s.uplink.learnt.Load()
 }
 
+// Uplink returns what the way to the viewers carries as far as is known, in bit/s with all
+// headers, and whether it is to be learnt.
+func (s *Server) Uplink() (capacity int64, learning bool) {
+	return s.capacity(), s.settings.Load().Uplink == UplinkAuto
+}
+
 // learnUplink looks whether viewers fall behind, if the uplink is to be learnt.
 func (s *Server) learnUplink() {
 	u := &s.uplink
