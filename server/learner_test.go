@@ -19,7 +19,7 @@ func (w *way) look(asked, behind int, arriving, sent float64) lesson {
 	if arriving == 0 {
 		moving = 0
 	}
-	return w.n.observe(look{at: w.at, asked: asked, behind: behind, moving: moving, arriving: arriving, sent: sent})
+	return w.n.observe(look{at: w.at, sounding: sounding{asked: asked, behind: behind, moving: moving}, arriving: arriving, sent: sent})
 }
 
 // looks makes as many looks as pass in that time and returns the last lesson that was one.
@@ -64,8 +64,25 @@ func TestWhatTeachesTheUplink(t *testing.T) {
 // Of those behind a part is enough at whom bytes arrive.
 func TestAPartHasToMove(t *testing.T) {
 	for moving, want := range map[int]bool{100: true, 25: true, 24: false, 0: false} {
-		if got := (look{asked: 100, behind: 100, moving: moving, arriving: 20e6, sent: 60e6}).full(); got != want {
+		if got := (look{sounding: sounding{asked: 100, behind: 100, moving: moving}, arriving: 20e6, sent: 60e6}).full(); got != want {
 			t.Errorf("%d of 100 moving: %v", moving, got)
+		}
+	}
+}
+
+// A line that is a little too narrow starves some and leaves the others alone: an eighth is
+// many, if they were not behind before.
+func TestAnEighthHasToFall(t *testing.T) {
+	for _, c := range []struct {
+		asked, fallen int
+		full, free    bool
+	}{{80, 10, true, false}, {80, 9, false, false}, {80, 5, false, true}, {8, 3, false, false}, {8, 4, true, false}, {80, 0, false, true}} {
+		k := look{sounding: sounding{asked: c.asked, behind: c.asked / 4, moving: c.asked / 4, fallen: c.fallen}, arriving: 20e6, sent: 25e6}
+		if c.fallen == 4 {
+			k.behind, k.moving = 4, 4
+		}
+		if k.full() != c.full || k.free() != c.free {
+			t.Errorf("%d of %d: full %v, free %v", c.fallen, c.asked, k.full(), k.free())
 		}
 	}
 }
@@ -112,6 +129,16 @@ func TestWhoHasToGo(t *testing.T) {
 	w.look(100, 0, 15e6, 15e6)
 	if got := w.n.budget(); got != 19e6 {
 		t.Errorf("%d when they have caught up, want 19 Mbit/s", got)
+	}
+}
+
+// The less there was too much, the fewer have to go.
+func TestAsManyGoAsWereTooMany(t *testing.T) {
+	for sent, share := range map[float64]float64{20.2e6: 0.95, 21e6: 0.95, 22e6: 0.9, 24e6: 0.8, 60e6: 0.8} {
+		w := &way{T: t}
+		if l := w.looks(time.Second, 100, 100, 20e6, sent); math.Abs(l.excess-(sent-share*20e6)) > 1 {
+			t.Errorf("of %.1f Mbit/s %v are too much, want %v", sent/1e6, l.excess, sent-share*20e6)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ type path struct {
 	queued int64         // bytes that have not been sent yet
 	shut   time.Duration // for which nothing could be sent because the viewer did not read
 	moved  int64         // ns, when bytes were last seen to arrive; kept by the sounder
+	fine   int           // looks that found nothing wrong; kept by the sounder
 }
 
 // pathOf asks the kernel (Linux 4.10 and later) about the way to whoever is at fd.

@@ -9,10 +9,11 @@ import (
 
 // Bounds of a sounding: how many are asked on one loop, and whose queue is one.
 const (
-	soundMost  = 256
-	behindTime = 300 * time.Millisecond  // of its stream that waits in the kernel, and
-	behindMin  = 8 << 10                 // bytes
-	movingTime = 1500 * time.Millisecond // since bytes arrived: a full link has losses, and TCP pauses after them
+	soundMost   = 256
+	behindTime  = 300 * time.Millisecond  // of its stream that waits in the kernel, and
+	behindMin   = 8 << 10                 // bytes
+	provenLooks = 8                       // that find nothing wrong: who is behind then has a line that carries the stream
+	movingTime  = 1500 * time.Millisecond // since bytes arrived: a full link has losses, and TCP pauses after them
 )
 
 // sounding is what a look at the ways to viewers found.
@@ -20,6 +21,7 @@ type sounding struct {
 	asked  int     // viewers that were looked at for the second time at least
 	behind int     // of them: bytes wait for them though they do read
 	moving int     // of those behind: bytes have arrived lately
+	fallen int     // of those behind: they were not, for a while, so that it is not their own line
 	rate   float64 // bit/s that arrive at everybody, those who were not asked included
 }
 
@@ -27,6 +29,7 @@ func (a *sounding) add(b sounding) {
 	a.asked += b.asked
 	a.behind += b.behind
 	a.moving += b.moving
+	a.fallen += b.fallen
 	a.rate += b.rate
 }
 
@@ -61,8 +64,12 @@ func (s *sounder) picks(id uint64) bool {
 // note takes in what the kernel said about one of them.
 func (s *sounder) note(t *seat, p path) {
 	was, known := s.was[t.id]
+	much := max(int64(float64(t.stream.Cost())/8*behindTime.Seconds()), behindMin)
 	if p.moved = was.moved; p.acked > was.acked {
 		p.moved = p.at
+	}
+	if p.fine = was.fine; p.queued <= much {
+		p.fine++
 	}
 	s.is[t.id] = p
 	if !known || p.at <= was.at || p.acked < was.acked {
@@ -71,13 +78,15 @@ func (s *sounder) note(t *seat, p path) {
 	passed, arrived := time.Duration(p.at-was.at), p.acked-was.acked
 	s.found.asked++
 	s.arrived += float64(arrived) * 8 / passed.Seconds()
-	much := max(int64(float64(t.stream.Cost())/8*behindTime.Seconds()), behindMin)
 	if p.queued <= much || p.shut-was.shut >= passed/2 {
 		return
 	}
 	s.found.behind++
 	if p.at-p.moved < int64(movingTime) {
 		s.found.moving++
+	}
+	if p.fine >= provenLooks {
+		s.found.fallen++
 	}
 }
 

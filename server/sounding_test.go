@@ -23,6 +23,8 @@ func TestWhoIsBehindForTheUplink(t *testing.T) {
 		{"much waits and it moves", path{acked: 1}, path{acked: 2, queued: 9 << 10}, sounding{asked: 1, behind: 1, moving: 1, rate: 32}},
 		{"nothing has moved for a second", path{acked: 2, moved: tick}, path{acked: 2, queued: 9 << 10}, sounding{asked: 1, behind: 1, moving: 1}},
 		{"nothing has moved for long", path{acked: 2, moved: tick - int64(2*time.Second)}, path{acked: 2, queued: 9 << 10}, sounding{asked: 1, behind: 1}},
+		{"it was fine before", path{acked: 1, fine: provenLooks}, path{acked: 2, queued: 9 << 10}, sounding{asked: 1, behind: 1, moving: 1, fallen: 1, rate: 32}},
+		{"it was fine for a moment", path{acked: 1, fine: provenLooks - 1}, path{acked: 2, queued: 9 << 10}, sounding{asked: 1, behind: 1, moving: 1, rate: 32}},
 		{"it did not read for a while", path{acked: 1}, path{acked: 2, queued: 9 << 10, shut: tickEvery / 3}, sounding{asked: 1, behind: 1, moving: 1, rate: 32}},
 		{"it does not read", path{acked: 1}, path{acked: 2, queued: 9 << 10, shut: tickEvery * 2 / 3}, sounding{asked: 1, rate: 32}},
 	} {

@@ -81,7 +81,7 @@ func (s *Server) learnUplink() {
 	}
 	found.add(s.crowds.sound(&u.guests))
 	k := look{
-		at: stream.Monotonic(), asked: found.asked, behind: found.behind, moving: found.moving,
+		at: stream.Monotonic(), sounding: found,
 		arriving: found.rate / s.payloadShare(), sent: float64(s.opts.Limits.Usage().Wire),
 	}
 	before := u.learner.capacity

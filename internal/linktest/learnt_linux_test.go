@@ -21,7 +21,7 @@ func (p *pump) endings(t *testing.T) map[string]int {
 // those who came last; whoever comes then is refused beforehand. Those who were there first lose nothing.
 func TestUplinkIsLearnt(t *testing.T) {
 	c, p := uplinked(t, "uplink: auto\n")
-	first := across(t, c, watching, 20, 45*time.Second)
+	first := across(t, c, watching, 40, 30*time.Second)
 	eventually(t, 20*time.Second, "the first viewers get packets", func() bool {
 		s := p.stream(t, path)
 		return s.Viewers == watching && p.figure(t, `stream_pump_join_seconds_count{stream="`+path+`"}`) == watching
@@ -30,7 +30,7 @@ func TestUplinkIsLearnt(t *testing.T) {
 		t.Fatalf("an uplink was learnt that is wide enough: %+v", u)
 	}
 	begun := time.Now()
-	second := across(t, c, herd, 0, 10*time.Second)
+	second := across(t, c, herd, 0, 20*time.Second)
 	eventually(t, 30*time.Second, "the uplink is learnt, and those who are too many are gone", func() bool {
 		return p.uplink(t).Max > 0 && p.stream(t, path).Viewers <= fitting
 	})
@@ -60,5 +60,28 @@ func TestUplinkIsLearnt(t *testing.T) {
 	}
 	if u := p.uplink(t); u.Max < 14e6 || u.Max > 21e6 {
 		t.Errorf("the uplink is taken for %+v", u)
+	}
+}
+
+// The same when they come one after the other, until it is a few too many: then TCP starves some connections and leaves
+// the others alone, and no half of the viewers is ever behind.
+func TestUplinkIsLearntLittleByLittle(t *testing.T) {
+	c, p := uplinked(t, "uplink: auto\n")
+	first := across(t, c, watching, 40, 30*time.Second)
+	eventually(t, 20*time.Second, "the first viewers are there", func() bool { return p.stream(t, path).Viewers == watching })
+	begun := time.Now()
+	second := across(t, c, 60, 4, 10*time.Second)
+	eventually(t, 30*time.Second, "the uplink is learnt", func() bool { return p.uplink(t).Max > 0 })
+	t.Logf("learnt after %.1f s: %+v, %d viewers, gone: %v", time.Since(begun).Seconds(), p.uplink(t), p.stream(t, path).Viewers, p.endings(t))
+	eventually(t, 30*time.Second, "others are refused", func() bool { return p.uplink(t).Refused > 0 })
+	u, in := p.uplink(t), p.stream(t, path).Viewers
+	v, w := second.leave(t), first.finish(t, 90*time.Second)
+	t.Logf("%+v, %d viewers; those who came first: delivery min %.5f, %d packets missing, latency p99 %.0f ms, max %.0f ms; then: %d joined, failures %v",
+		u, in, w.Delivery.Min, w.Gaps.Packets, w.Latency.P99, w.Latency.Max, v.Clients.Connected, v.Failures)
+	if w.Clients.AliveAtEnd != watching || w.Delivery.Min < 0.999 || w.Gaps.Packets > 0 {
+		t.Error("those who came first were not served whole")
+	}
+	if in < watching || in > fitting*11/10 || u.Max < 14e6 || u.Max > 21e6 {
+		t.Errorf("%d viewers are in, of an uplink that is taken for %+v", in, u)
 	}
 }

@@ -59,7 +59,7 @@ func (p *pump) uplink(t *testing.T) limit {
 // every packet, and those who were there first do not notice.
 func TestUplinkAdmission(t *testing.T) {
 	c, p := uplinked(t, "uplink: 20M\n")
-	const stay = 8 * time.Second
+	const stay = 6 * time.Second
 	first := across(t, c, watching, 20, 2*stay)
 	eventually(t, 20*time.Second, "the first viewers are there", func() bool { return p.stream(t, path).Viewers == watching })
 	before, begun := c.carried(t), time.Now()
