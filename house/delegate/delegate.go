@@ -154,7 +154,7 @@ func (d *Delegator) follow() {
 
 // join hears other houses, and tells them.
 func (d *Delegator) join(ctx context.Context) {
-	b := newBetween(d.opts.Bus, rand.Uint64(), d.log)
+	b := newBetween(d.opts.Bus, rand.Uint64(), d.log) // #nosec G404 -- tells houses apart, no secret
 	d.between = b
 	stop, err := d.opts.Bus.Subscribe(subject, func(_ string, word []byte) { d.hear(word) })
 	if err != nil {

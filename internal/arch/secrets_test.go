@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -18,8 +19,9 @@ var secretish = regexp.MustCompile(`(?i)^(want)?(password|passwd|secret|token|si
 // is there at all may be asked.
 func TestSecretsAreComparedInConstantTime(t *testing.T) {
 	for _, p := range packages(t) {
-		switch r, _ := rowOf(p.inside()); r.name {
-		case "access", "server", "ingest", "pump", "house", "fleet", "internal/passhash":
+		switch r, _ := rowOf(p.inside()); {
+		case strings.HasPrefix(r.name, "house"), strings.HasPrefix(r.name, "access"):
+		case r.name == "server", r.name == "ingest", r.name == "pump", r.name == "fleet", r.name == "internal/passhash":
 		default:
 			continue
 		}
@@ -33,9 +35,9 @@ func TestSecretsAreComparedInConstantTime(t *testing.T) {
 
 func TestHastyComparisonsAreFound(t *testing.T) {
 	for statement, found := range map[string]int{
-		"_ = password == given": 1, "_ = u.Secret != x": 1, "_ = string(sig) == s || given == c.token": 1, "_ = bytes.Equal(x, n.mac(b))": 0,
+		"_ = password == given": 1, "_ = u.Secret != x": 1, "_ = string(sig) == s || given == c.token": 1, "_ = bytes.Equal(x, n.mac(b))": 1,
 		"_ = bytes.Equal(mac, x)": 1, "_ = bytes.Equal(x, mac[16:])": 1, `_ = strings.EqualFold(given, want.Response)`: 1,
-		`_ = password == ""`: 0, "_ = token == nil": 0, "_ = len(mac) != size": 0, "_ = hmac.Equal(mac, x)": 0, "_ = path == other": 0,
+		"_ = string(x) == string(k.mac(a, b))": 1, "_ = x == sha256.Sum(b)": 1, "_ = x == f(b)": 0, `_ = password == ""`: 0, "_ = token == nil": 0, "_ = len(mac) != size": 0, "_ = hmac.Equal(mac, x)": 0, "_ = path == other": 0,
 	} {
 		path := filepath.Join(t.TempDir(), "x.go")
 		if err := os.WriteFile(path, []byte("package x\nfunc f() {\n"+statement+"\n}\n"), 0o600); err != nil {
@@ -119,6 +121,9 @@ func lastName(e ast.Expr) string {
 	case *ast.SliceExpr:
 		return lastName(x.X)
 	case *ast.CallExpr:
+		if name := lastName(x.Fun); secretish.MatchString(name) {
+			return name // what makes one
+		}
 		if f, ok := x.Fun.(*ast.Ident); len(x.Args) == 1 && !(ok && f.Name == "len") {
 			return lastName(x.Args[0])
 		}
