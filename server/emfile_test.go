@@ -37,49 +37,95 @@ func TestFewFilesServer(t *testing.T) {
 	if _, err := io.WriteString(os.Stdout, "\naddress "+w.addr+"\n"); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent closes it
+	var taken []*os.File
+	for words := bufio.NewScanner(os.Stdin); words.Scan(); { // until the parent closes it
+		for _, f := range taken {
+			_ = f.Close()
+		}
+		for taken = nil; words.Text() == "take"; {
+			f, err := os.Open(os.DevNull)
+			if err != nil {
+				break
+			}
+			taken = append(taken, f)
+		}
+		if _, err := io.WriteString(os.Stdout, "\ndone\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	stop()
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// fewFiles starts the child and returns its address and a function that ends it.
-func fewFiles(t *testing.T) (addr string, end func()) {
+// fewFiles is the child, seen by its parent.
+type fewFiles struct {
+	testing.TB
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// startFewFiles starts the child and returns its address too.
+func startFewFiles(t *testing.T) (f *fewFiles, addr string) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestFewFilesServer$", "-test.timeout=60s")
-	cmd.Env = append(os.Environ(), fewFilesEnv+"=1")
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
+	f = &fewFiles{TB: t, cmd: exec.Command(os.Args[0], "-test.run=^TestFewFilesServer$", "-test.timeout=60s")}
+	f.cmd.Env = append(os.Environ(), fewFilesEnv+"=1")
+	f.cmd.Stderr = os.Stderr
+	var err error
+	if f.in, err = f.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := f.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
+	if err := f.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	lines := bufio.NewScanner(out)
-	for addr == "" && lines.Scan() {
-		addr, _ = strings.CutPrefix(lines.Text(), "address ")
-	}
-	return addr, func() {
-		t.Helper()
-		_ = in.Close()
-		rest, _ := io.ReadAll(out)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the server: %v\n%s", err, rest)
+	t.Cleanup(func() { _ = f.cmd.Process.Kill() })
+	f.out = bufio.NewReader(out)
+	return f, f.hear("address ")
+}
+
+// hear waits for a line that begins so, and returns what follows.
+func (f *fewFiles) hear(begin string) string {
+	f.Helper()
+	for {
+		line, err := f.out.ReadString('\n')
+		if err != nil {
+			f.Fatalf("the server says no %q: %v", begin, err)
+		}
+		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), begin); ok {
+			return rest
 		}
 	}
 }
 
+// tell has the child take every descriptor that is left ("take"), or give them back.
+func (f *fewFiles) tell(word string) {
+	f.Helper()
+	if _, err := io.WriteString(f.in, word+"\n"); err != nil {
+		f.Fatal(err)
+	}
+	f.hear("done")
+}
+
+func (f *fewFiles) end() {
+	f.Helper()
+	_ = f.in.Close()
+	rest, _ := io.ReadAll(f.out)
+	if err := f.cmd.Wait(); err != nil {
+		f.Errorf("the server: %v\n%s", err, rest)
+	}
+}
+
 // Descriptors run out: those who watch go on, new ones are turned away and not left
-// waiting, and when descriptors are free again everything is as before.
+// waiting, whether there is one left to accept them with or none; and when descriptors are
+// free again everything is as before.
 func TestOutOfFiles(t *testing.T) {
-	addr, end := fewFiles(t)
+	child, addr := startFewFiles(t)
 	w := &world{TB: t, addr: addr}
 	var clients []*client
 	var tapes []*tape
@@ -112,7 +158,19 @@ func TestOutOfFiles(t *testing.T) {
 	progress("viewers get packets while descriptors run out")
 	eventually(t, "some are turned away", func() bool { return turnedAway(crowd) >= 10 })
 	progress("viewers get packets while others are turned away")
-	for _, c := range crowd {
+	child.tell("take")
+	var late []net.Conn
+	for range 10 {
+		c, err := dialBuffer(addr, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		late = append(late, c)
+	}
+	eventually(t, "all are turned away, without a descriptor for any", func() bool { return turnedAway(late) == len(late) })
+	progress("viewers get packets without a descriptor left")
+	child.tell("give")
+	for _, c := range append(crowd, late...) {
 		_ = c.Close()
 	}
 	eventually(t, "newcomers are served again", func() bool {
@@ -135,7 +193,7 @@ func TestOutOfFiles(t *testing.T) {
 	for _, c := range clients {
 		c.close()
 	}
-	end()
+	child.end()
 }
 
 // While one acceptor gives up the spare descriptor for a moment, under a deadline, the
