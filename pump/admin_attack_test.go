@@ -49,6 +49,9 @@ func TestAdminBounds(t *testing.T) {
 		})
 	}
 	t.Run("slow heads", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("takes its time; left out with -short")
+		}
 		var slow []net.Conn
 		for _, sent := range []string{"", "GET / HT", "GET / HTTP/1.1\r\n" + host} {
 			conn := dial(t)
