@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -48,9 +49,13 @@ var narrow = &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 }}
 
 func joinRawBy(dialer *net.Dialer, port int, path string, secure bool) (*rawViewer, error) {
+	return joinRawAt(dialer, "127.0.0.1", port, path, secure)
+}
+
+func joinRawAt(dialer *net.Dialer, host string, port int, path string, secure bool) (*rawViewer, error) {
 	v := &rawViewer{began: time.Now()}
 	var err error
-	address := fmt.Sprintf("127.0.0.1:%d", port)
+	address := net.JoinHostPort(host, strconv.Itoa(port))
 	if v.conn, err = dialer.Dial("tcp", address); err != nil {
 		return nil, err
 	}
