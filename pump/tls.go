@@ -3,7 +3,6 @@ package pump
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"net"
 	"net/http"
@@ -69,6 +68,9 @@ func (p *Pump) newACME(c *config.Config) (*acme.Manager, error) {
 	return acme.New(o), nil
 }
 
+// loadTime is how long a start waits for certificates that are in the folder already.
+const loadTime = 5 * time.Second
+
 // runACME gets and renews certificates until the pump stops. Whoever the program is to be,
 // it is by now.
 func (p *Pump) runACME(c *config.Config) error {
@@ -78,11 +80,13 @@ func (p *Pump) runACME(c *config.Config) error {
 	if err := acme.Prepare(c.ACME.Folder); err != nil {
 		return p.explainDenied(err)
 	}
-	p.serving.Go(func() {
-		if err := p.acme.Run(p.untilStop); err != nil {
-			p.log.Error("no certificates", slog.Any("error", err))
-		}
-	})
+	p.serving.Go(func() { p.acme.Run(p.untilStop) })
+	t := time.NewTimer(loadTime)
+	defer t.Stop()
+	select {
+	case <-p.acme.Loaded(): // and whoever comes first finds a certificate
+	case <-t.C:
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -48,6 +49,7 @@ type Manager struct {
 	opts     Options
 	desk     atomic.Pointer[desk] // nil before Run
 	failures atomic.Uint64
+	loaded   chan struct{}
 
 	mu       sync.Mutex
 	problems map[string]string // by name: why the last attempt failed
@@ -65,7 +67,7 @@ func New(o Options) *Manager {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Manager{opts: o, problems: map[string]string{}}
+	return &Manager{opts: o, problems: map[string]string{}, loaded: make(chan struct{})}
 }
 
 func (m *Manager) newDesk() *desk {
@@ -102,28 +104,81 @@ func Prepare(folder string) error {
 	return os.Remove(probe)
 }
 
-// begunAnew is how often names without a certificate are begun anew: the library tries for a
-// month and then never again, and nobody may be near to start the program.
-const begunAnew = 31 * 24 * time.Hour
+// When names are begun anew: those whose stored certificate cannot be read, soon, because
+// somebody may have put it right; the others because the library tries for a month and then
+// never again, and nobody may be near to start the program.
+const (
+	storedAnew = time.Hour
+	begunAnew  = 31 * 24 * time.Hour
+)
 
 // Run gets the certificates, out of the folder or from the authority, and renews them
 // until ctx is done. It is called once.
-func (m *Manager) Run(ctx context.Context) error {
+func (m *Manager) Run(ctx context.Context) {
 	d := m.newDesk()
 	defer d.cache.Stop()
 	m.desk.Store(d)
-	again := time.NewTicker(begunAnew)
-	defer again.Stop()
+	names := m.begin(ctx, d, m.opts.Domains)
+	close(m.loaded)
 	for {
-		if err := d.magic.ManageAsync(ctx, m.opts.Domains); err != nil { // those it has, it leaves alone
-			return fmt.Errorf("getting certificates: %w", err)
+		wait := storedAnew
+		if len(names) == 0 {
+			names, wait = m.opts.Domains, begunAnew // those it has, the library leaves alone
 		}
+		t := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-again.C:
+			t.Stop()
+			return
+		case <-t.C:
+		}
+		names = m.begin(ctx, d, names)
+	}
+}
+
+// Loaded is closed once Run has taken what lies in the folder.
+func (m *Manager) Loaded() <-chan struct{} { return m.loaded }
+
+// begin takes the names' certificates out of the folder, sets about getting and renewing
+// them, and returns those whose files cannot be used.
+func (m *Manager) begin(ctx context.Context, d *desk, names []string) (unusable []string) {
+	var missing []string
+	for _, name := range names {
+		if d.leaf(name) != nil {
+			continue
+		}
+		_, err := d.magic.CacheManagedCertificate(ctx, name)
+		switch {
+		case err == nil || ctx.Err() != nil:
+		case errors.Is(err, fs.ErrNotExist):
+			missing = append(missing, name)
+		default:
+			m.unusable(name, err)
+			unusable = append(unusable, name)
 		}
 	}
+	err := d.magic.ManageAsync(ctx, missing)
+	if err == nil {
+		err = d.cache.RenewManagedCertificates(ctx) // what has grown old while the program was away
+	}
+	if err != nil && ctx.Err() == nil {
+		m.opts.Log.Error("getting certificates", slog.Any("error", err))
+	}
+	return unusable
+}
+
+func (m *Manager) unusable(name string, err error) {
+	err = fmt.Errorf("the files in %s: %w", filepath.Join(m.opts.Folder, "certificates"), err)
+	m.fail(name, err)
+	m.opts.Log.Error("the stored certificate cannot be used; remove it, and a new one is got within the hour",
+		slog.String("identifier", name), slog.Any("error", err))
+}
+
+func (m *Manager) fail(name string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failures.Add(1)
+	m.problems[name] = err.Error()
 }
 
 var errNotYet = errors.New("there is no certificate yet")
@@ -140,16 +195,14 @@ func (m *Manager) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, 
 // note keeps what became of an attempt. The events and their fields are the library's.
 func (m *Manager) note(_ context.Context, event string, data map[string]any) error {
 	name, _ := data["identifier"].(string)
-	if err, ok := data["error"].(error); ok && errors.Is(err, context.Canceled) {
-		return nil // the program ends
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	switch event {
 	case "cert_failed":
-		m.failures.Add(1)
-		m.problems[name] = fmt.Sprint(data["error"])
+		if err, ok := data["error"].(error); ok && !errors.Is(err, context.Canceled) { // else the program ends
+			m.fail(name, err)
+		}
 	case "cert_obtained":
+		m.mu.Lock()
+		defer m.mu.Unlock()
 		delete(m.problems, name)
 	}
 	return nil

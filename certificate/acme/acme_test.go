@@ -15,11 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
 	"github.com/stream-pump/stream-pump/certificate"
 	"github.com/stream-pump/stream-pump/internal/acmetest"
+	"github.com/stream-pump/stream-pump/internal/certtest"
 )
 
 // The library keeps a goroutine for each authority's rate, and one that looks after a lock
@@ -68,11 +70,7 @@ func TestRenewal(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() { shakeHands(ln, k.Config()) })
-	all.Go(func() {
-		if err := m.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	all.Go(func() { m.Run(ctx) })
 	defer func() { cancel(); _ = ln.Close(); all.Wait() }()
 
 	shown := func() (*x509.Certificate, error) {
@@ -136,6 +134,79 @@ func shakeHands(ln net.Listener, cfg *tls.Config) {
 		_ = c.SetDeadline(time.Now().Add(patience))
 		_ = tls.Server(c, cfg).Handshake()
 		_ = c.Close()
+	}
+}
+
+// journal is a log that may be read while it is written.
+type journal struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.String()
+}
+
+// A stored certificate that cannot be read is told, and keeps no other name from having its own.
+func TestUnusableFiles(t *testing.T) {
+	folder, ctx := t.TempDir(), t.Context()
+	o := Options{
+		Domains: []string{"broken.test", "pump.test"}, Directory: "https://127.0.0.1:1/dir", Folder: folder,
+		Challenges: []string{TLSALPN}, Host: "127.0.0.1", TLSPort: 1,
+	}
+	files := certmagic.FileStorage{Path: folder}
+	mine := certtest.NewAuthority(t, "authority").Issue(t, certtest.Spec{Hosts: []string{"pump.test"}, NotAfter: time.Now().Add(90 * 24 * time.Hour)})
+	cert, key := certtest.Write(t, t.TempDir(), mine)
+	read := func(name string) []byte {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	for name, pem := range map[string][2][]byte{"broken.test": {[]byte("rubbish"), []byte("rubbish")}, "pump.test": {read(cert), read(key)}} {
+		keys := certmagic.StorageKeys
+		const issuer = "127.0.0.1:1-dir"
+		for place, text := range map[string][]byte{
+			keys.SiteCert(issuer, name): pem[0], keys.SitePrivateKey(issuer, name): pem[1], keys.SiteMeta(issuer, name): []byte(`{"sans":["` + name + `"]}`),
+		} {
+			if err := files.Store(ctx, place, text); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	log := &journal{}
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
+	m := New(o)
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { m.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	select {
+	case <-m.Loaded():
+	case <-time.After(patience):
+		t.Fatal("the folder is not read")
+	}
+	all := m.Issued()
+	if len(all) != 2 || all[0].Leaf != nil || !strings.Contains(all[0].Problem, filepath.Join(folder, "certificates")) || m.Failures() != 1 {
+		t.Errorf("of the broken one: %+v, %d failures", all[0], m.Failures())
+	}
+	if all[1].Leaf == nil || !all[1].Leaf.Equal(mine.Leaf) || all[1].Problem != "" {
+		t.Errorf("of the good one: %+v", all[1])
+	}
+	cancel()
+	running.Wait()
+	if !strings.Contains(log.String(), "the stored certificate cannot be used") || !strings.Contains(log.String(), "broken.test") {
+		t.Errorf("the log says\n%s", log.String())
 	}
 }
 
