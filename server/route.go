@@ -56,14 +56,14 @@ func (s *Server) route(r *request) answer {
 	if r.mmsh.Kind == mmsh.Options {
 		return s.options(r)
 	}
+	if s.isChallenge(r) {
+		return answer{handOver: func(d *door) { d.challenge() }}
+	}
 	kind, path := parseTarget(r.URL.Path)
 	if kind == pushTarget {
 		return s.push(r)
 	}
 	st := s.opts.Streams.Lookup(path)
-	if s.isChallenge(r) {
-		return answer{handOver: func(d *door) { d.challenge() }}
-	}
 	if kind == unknownTarget || st == nil {
 		return s.notFound(r)
 	}

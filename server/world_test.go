@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"testing"
@@ -66,6 +67,7 @@ type plan struct {
 	push     PushHandler
 	gate     Gate
 	audience Audience
+	answers  http.Handler // to challenges
 	noPad    bool
 	egress   string
 	log      *slog.Logger
@@ -81,7 +83,7 @@ func newWorld(t testing.TB, p plan) *world {
 	}
 	files := openFiles(t)
 	w := &world{TB: t, reg: stream.NewRegistry(), pool: ringbuf.NewPool(0), limits: access.NewLimits(p.bounds), served: make(chan error, 4)}
-	o := Options{Streams: w.reg, Limits: w.limits, Metrics: telemetry.NewMetrics(), Loops: p.loops, Settings: p.settings, Push: p.push, Gate: p.gate, Audience: p.audience, PadPacket: asf.Pad, Egress: p.egress, Log: p.log}
+	o := Options{Streams: w.reg, Limits: w.limits, Metrics: telemetry.NewMetrics(), Loops: p.loops, Settings: p.settings, Push: p.push, Gate: p.gate, Audience: p.audience, Challenges: p.answers, PadPacket: asf.Pad, Egress: p.egress, Log: p.log}
 	if p.noPad {
 		o.PadPacket = nil
 	}
