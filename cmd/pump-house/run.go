@@ -59,14 +59,3 @@ func loadFile(name string) (*config.House, error) {
 	}
 	return nil, fmt.Errorf("%w: %w", cli.ErrFile, err)
 }
-
-// loadNamed is loadFile for commands whose file may be left out.
-func loadNamed(args []string) (*config.House, error) {
-	switch len(args) {
-	case 0:
-		return loadFile(usualFile)
-	case 1:
-		return loadFile(args[0])
-	}
-	return nil, cli.WrongUsage("wants at most one configuration file")
-}

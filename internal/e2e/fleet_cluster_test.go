@@ -167,14 +167,13 @@ type askers struct {
 
 	mu      sync.Mutex
 	longest time.Duration // that one of them got no redirect from any house
-	worst   []time.Duration
 	lastBad string
 }
 
 const askersCount = 40
 
 func newAskers(t *testing.T, houses []*HouseProc, perSecond int) *askers {
-	a := &askers{houses: houses, stop: make(chan struct{}), served: make([]atomic.Int64, len(houses)), worst: make([]time.Duration, len(houses))}
+	a := &askers{houses: houses, stop: make(chan struct{}), served: make([]atomic.Int64, len(houses))}
 	for i := range askersCount {
 		a.done.Go(func() { a.ask(i, time.Second*askersCount/time.Duration(perSecond)) })
 	}
