@@ -32,6 +32,9 @@ type Side interface {
 
 	// Kick cuts viewers off.
 	Kick(ctx context.Context, ids []string, reason string)
+
+	// Retry asks the sources of streams now, those that do not deliver.
+	Retry(streams []string)
 }
 
 // Store keeps what must outlive the program.

@@ -151,6 +151,10 @@ func (c *Client) obey(ctx context.Context, _ *session, l *line) error {
 }
 
 func (c *Client) do(ctx context.Context, cmd *Command) {
+	if cmd.Kind == CommandRetry {
+		c.opts.Side.Retry(cmd.Streams)
+		return
+	}
 	ids := c.opts.Journal.Find(cmd)
 	a := Answer{Command: cmd.ID}
 	if len(ids) > MaxViewers {

@@ -188,18 +188,29 @@ func TestACommandNamesSomebody(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*Command){
-		"nobody":       func(c *Command) { c.Clients = nil },
-		"no id":        func(c *Command) { c.ID = "" },
-		"unknown kind": func(c *Command) { c.Kind = "reboot" },
-		"too many":     func(c *Command) { c.Viewers = make([]string, MaxViewers+1) },
-		"empty viewer": func(c *Command) { c.Viewers = []string{""} },
-		"empty client": func(c *Command) { c.Clients = []string{""} },
+		"nobody":              func(c *Command) { c.Clients = nil },
+		"no id":               func(c *Command) { c.ID = "" },
+		"unknown kind":        func(c *Command) { c.Kind = "reboot" },
+		"too many":            func(c *Command) { c.Viewers = make([]string, MaxViewers+1) },
+		"empty viewer":        func(c *Command) { c.Viewers = []string{""} },
+		"empty client":        func(c *Command) { c.Clients = []string{""} },
+		"a stream":            func(c *Command) { c.Streams = []string{"studio"} },
+		"retry, and somebody": func(c *Command) { c.Kind, c.Streams = CommandRetry, []string{"studio"} },
+		"retry of nothing":    func(c *Command) { c.Kind, c.Clients = CommandRetry, nil },
+		"retry of no path":    func(c *Command) { c.Kind, c.Clients, c.Streams = CommandRetry, nil, []string{"a b"} },
 	} {
 		c := good
 		spoil(&c)
 		if c.Check() == nil {
 			t.Errorf("%s passes", name)
 		}
+	}
+}
+
+func TestARetryNamesStreams(t *testing.T) {
+	c := Command{ID: boot, Kind: CommandRetry, Streams: []string{"studio", "Hall_2"}}
+	if err := c.Check(); err != nil {
+		t.Error(err)
 	}
 }
 

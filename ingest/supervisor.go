@@ -90,6 +90,18 @@ func (s *Supervisor) Update(o RollOptions) {
 	s.roll = newRoll(o)
 }
 
+// Hurry ends a pause: unless one delivers, the sources are asked now, from the first one on. Any goroutine.
+func (s *Supervisor) Hurry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.playing; a != nil && isLive(a) && !a.over() {
+		return
+	}
+	old := s.roll
+	close(old.replaced)
+	s.roll = &roll{sources: old.sources, pushFirst: old.pushFirst, returnAfter: old.returnAfter, replaced: make(chan struct{})}
+}
+
 // Playing returns the source that delivers, nil if none of the supervisor's does. Any goroutine.
 func (s *Supervisor) Playing() Source {
 	s.mu.Lock()

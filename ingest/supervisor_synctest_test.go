@@ -348,3 +348,26 @@ func TestSupervisorFollowsAnotherListWhileItWaits(t *testing.T) {
 		r.expect(t, stream.Fallback, "a")
 	})
 }
+
+// Who knows that a source has come back ends the pause before the next attempt, and disturbs none that delivers.
+func TestSupervisorHurries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		a := newActor("a", 320, false)
+		s := r.supervised(t, SupervisorOptions{RollOptions: RollOptions{Sources: []Source{a}}, BackoffMin: time.Hour, BackoffMax: time.Hour})
+		after(time.Minute)
+		s.Hurry()
+		after(time.Minute)
+		a.turn(true)
+		after(time.Minute)
+		if s.Playing() != nil {
+			t.Errorf("%v plays before its time", s.Playing())
+		}
+		s.Hurry()
+		after(time.Second)
+		r.expect(t, stream.Live, "a")
+		s.Hurry()
+		after(time.Second)
+		r.expect(t, stream.Live, "a")
+	})
+}

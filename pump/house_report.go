@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,6 +99,18 @@ func numbers(ids []string) map[uint64]bool {
 // Kick implements [fleet.Side].
 func (m *member) Kick(ctx context.Context, ids []string, _ string) {
 	m.pump.server.KickAll(ctx, numbers(ids))
+}
+
+// Retry implements [fleet.Side].
+func (m *member) Retry(streams []string) {
+	p := m.pump
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, path := range streams {
+		if st := p.stations[strings.ToLower(path)]; st != nil && st.sup != nil {
+			st.sup.Hurry()
+		}
+	}
 }
 
 // Report implements [fleet.Side].

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -114,6 +115,7 @@ func (g *Gate) follow() {
 	lost := uint64(0)
 	for {
 		moved := map[string]bool{}
+		carriers := map[string][]string{} // pumps that have begun to deliver, by stream
 		all := false
 		select {
 		case <-g.closing:
@@ -121,6 +123,7 @@ func (g *Gate) follow() {
 		case h := <-news.C:
 			moved[h.Pump] = true
 			all = h.Kind == live.RosterChanged
+			noteCarrier(carriers, h)
 		case id := <-g.touched:
 			moved[id] = true
 		case <-settled.C:
@@ -131,6 +134,7 @@ func (g *Gate) follow() {
 			h := <-news.C
 			moved[h.Pump] = true
 			all = all || h.Kind == live.RosterChanged
+			noteCarrier(carriers, h)
 		}
 		if n := news.Lost(); n > lost {
 			lost, all = n, true
@@ -140,6 +144,41 @@ func (g *Gate) follow() {
 			g.Changed()
 		} else {
 			g.wakeChildren(moved)
+		}
+		g.hurryChildren(carriers)
+	}
+}
+
+func noteCarrier(carriers map[string][]string, h live.Happening) {
+	if h.Kind == live.CarrierUp {
+		carriers[h.Pump] = append(carriers[h.Pump], h.Stream)
+	}
+}
+
+// hurryChildren tells pumps without a stream that one of their parents has it now. By themselves
+// they would ask at the end of a pause that grows, and so would those below them in their turn.
+func (g *Gate) hurryChildren(carriers map[string][]string) {
+	if len(carriers) == 0 {
+		return
+	}
+	s, v := g.opts.Registry.State(), g.opts.Fleet.View()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for pump, l := range g.lines {
+		c := fleet.Command{ID: fleet.NewBoot(), Kind: fleet.CommandRetry}
+		for _, parent := range s.Parents(pump) {
+			for _, path := range carriers[parent] {
+				if p := v.Pump(pump); p != nil && !p.Delivers(strings.ToLower(path)) && len(c.Streams) < fleet.MaxStreams {
+					c.Streams = append(c.Streams, path)
+				}
+			}
+		}
+		if len(c.Streams) == 0 {
+			continue
+		}
+		select {
+		case l.commands <- c:
+		default: // they ask by themselves, later
 		}
 	}
 }

@@ -155,6 +155,39 @@ func TestAHouseThatHasJustStartedWaitsForParents(t *testing.T) {
 	}
 }
 
+// Pumps below one that begins to deliver do not wait for the end of their pauses.
+func TestChildrenAreToldThatAParentDelivers(t *testing.T) {
+	w := newWorld(t)
+	w.roster(roster.Pump{ID: "top", URL: "http://192.0.2.1:8086"}, roster.Pump{ID: "has", Parents: []string{"top"}}, roster.Pump{ID: "lacks", Parents: []string{"top"}},
+		roster.Pump{ID: "other"})
+	w.stream(pulled)
+	lines := map[string]*stream{}
+	for _, id := range []string{"has", "lacks", "other"} {
+		p := w.pump(id)
+		p.mustHello()
+		lines[id] = p.listen("")
+		lines[id].config(id)
+		if id == "has" {
+			p.mustTell([]string{"studio"})
+		}
+	}
+	top := w.pump("top")
+	top.mustHello()
+	top.mustTell([]string{"studio"})
+	var c fleet.Command
+	lines["lacks"].next(fleet.EventCommand, &c)
+	if err := c.Check(); err != nil || c.Kind != fleet.CommandRetry || !slices.Equal(c.Streams, []string{"studio"}) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	w.gate.mu.Lock()
+	defer w.gate.mu.Unlock()
+	for _, id := range []string{"has", "other"} {
+		if n := len(w.gate.lines[id].commands); n > 0 {
+			t.Errorf("%s is told %d commands", id, n)
+		}
+	}
+}
+
 func TestAPumpThatIsOffHasNoStreams(t *testing.T) {
 	w := newWorld(t)
 	w.roster(roster.Pump{ID: "a"})

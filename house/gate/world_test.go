@@ -298,6 +298,9 @@ func (s *stream) next(name string, to any) {
 	c := make(chan result, 1)
 	go func() {
 		m, err := s.reader.Next()
+		for err == nil && name != fleet.EventCommand && m.Event == fleet.EventCommand {
+			m, err = s.reader.Next() // children are told that a parent delivers, whatever the test is about
+		}
 		c <- result{m, err}
 	}()
 	select {

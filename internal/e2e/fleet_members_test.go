@@ -60,7 +60,7 @@ func fleetPump(t *testing.T, id, house, ca string) *PumpProc {
 	t.Helper()
 	p := &PumpProc{Port: freePort(t), AdminPort: freePort(t), stopped: true}
 	p.Config = filepath.Join(t.TempDir(), "pump.yml")
-	p.Rewrite(t, fmt.Sprintf("house: {url: %q, id: %s, key: %q, ca: %q, cache: %q}", house, id, keyOf(id), ca, filepath.Join(filepath.Dir(p.Config), "cache")))
+	p.Rewrite(t, fmt.Sprintf("pull: {timeout: 4s}\nhouse: {url: %q, id: %s, key: %q, ca: %q, cache: %q}", house, id, keyOf(id), ca, filepath.Join(filepath.Dir(p.Config), "cache")))
 	p.launch(t, built(t, pumpProgram))
 	return p
 }

@@ -207,17 +207,31 @@ func TestFleetTree(t *testing.T) {
 	eventually(t, 45*time.Second, "the house knows every viewer again", full)
 	t.Logf("the house knew the fleet %v after its start", time.Since(began).Round(time.Millisecond))
 
-	// As soon as the pump at the top is without its encoder, the encoder comes back.
-	x.source.kill()
-	x.pumps["top"].WaitState(t, "studio", "connecting", 20*time.Second)
-	x.source = x.push()
-	back := time.Now()
-	for _, id := range treeLeaves {
-		n := x.packets(t, id)
-		eventually(t, 20*time.Second, id+" has packets again", func() bool { return x.packets(t, id) > n })
-	}
-	if took := time.Since(back); took > 5*time.Second {
-		t.Errorf("packets were at the leaves %v after the encoder came back, want at most 5 s", took)
+	// The encoder comes back at once, and then after a time in which all pumps have given up and ask now and then.
+	for _, away := range []bool{false, true} {
+		x.source.kill()
+		x.pumps["top"].WaitState(t, "studio", "connecting", 20*time.Second)
+		if away {
+			for _, id := range treeLeaves {
+				x.pumps[id].WaitState(t, "studio", "connecting", 30*time.Second)
+			}
+			hold(10 * time.Second)
+		}
+		before := map[string]uint64{}
+		for _, id := range treeLeaves {
+			before[id] = x.packets(t, id)
+		}
+		x.source = x.push()
+		x.pumps["top"].WaitState(t, "studio", "live", 20*time.Second)
+		back := time.Now()
+		for _, id := range treeLeaves {
+			eventually(t, 40*time.Second, id+" has packets again", func() bool { return x.packets(t, id) > before[id] })
+		}
+		took := time.Since(back)
+		t.Logf("packets were at the leaves %v after the encoder came back", took.Round(time.Millisecond))
+		if took > 5*time.Second {
+			t.Errorf("packets were at the leaves %v after the encoder came back, want at most 5 s", took)
+		}
 	}
 	eventually(t, 20*time.Second, "every viewer is still there", full)
 
