@@ -30,7 +30,7 @@ const (
 
 func (h *House) listen(cfg *config.House) error {
 	h.server = &http.Server{
-		Handler: h.routes(), ReadHeaderTimeout: headWithin, IdleTimeout: idleFor, MaxHeaderBytes: maxHead,
+		ReadHeaderTimeout: headWithin, IdleTimeout: idleFor, MaxHeaderBytes: maxHead,
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
 	}
 	var errs []error
@@ -67,6 +67,7 @@ func (h *House) listen(cfg *config.House) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	h.server.Handler = h.routes()
 	for _, d := range h.doors {
 		h.log.Info("listening", slog.String("address", d.ln.Addr().String()), slog.Bool("tls", d.tls))
 		h.serve(d.ln, h.server)
@@ -143,6 +144,7 @@ func (h *House) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/fleet/", h.gate)
 	mux.Handle("/streams/", h.delegator)
+	mux.Handle("/", h.face())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", h.ready)
 	mux.HandleFunc("GET /ca.pem", func(w http.ResponseWriter, _ *http.Request) {

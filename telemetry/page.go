@@ -32,6 +32,16 @@ func (m *Metrics) WritePrometheus(w io.Writer) error {
 	return nil
 }
 
+// WriteFamilies writes every family that is registered, and nothing of the process.
+func (m *Metrics) WriteFamilies(w io.Writer) error {
+	var page bytes.Buffer
+	m.writeOwn(&page)
+	if _, err := w.Write(page.Bytes()); err != nil {
+		return fmt.Errorf("writing metrics: %w", err)
+	}
+	return nil
+}
+
 // nameMaxProcs is what most Go programs call the number of threads that run Go
 // code at once, and so what dashboards ask for; the library has another name for it.
 const nameMaxProcs = "go_sched_gomaxprocs_threads"

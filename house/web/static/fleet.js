@@ -1,0 +1,98 @@
+// What the page knows of the fleet: told once, and then what changes.
+
+const keep = 120; // seconds of the small charts
+const keepEvents = 500;
+
+class Fleet extends EventTarget {
+  constructor() {
+    super();
+    this.reset();
+  }
+
+  reset() {
+    this.known = false;
+    this.house = '';
+    this.version = '';
+    this.skew = 0; // the house's clock less ours
+    this.totals = null;
+    this.pumps = new Map(); // by id, in the order of the roster
+    this.streams = [];
+    this.history = new Map(); // id → samples
+    this.total = []; // samples of the whole fleet
+    this.events = []; // newest first
+    this.seen = 0; // number of the newest event
+  }
+
+  now() {
+    return new Date(Date.now() + this.skew);
+  }
+
+  whole(o) {
+    this.known = true;
+    Object.assign(this, {house: o.house, version: o.version, totals: o.totals, streams: o.streams});
+    this.skew = new Date(o.time) - Date.now();
+    this.pumps = new Map(o.pumps.map((p) => [p.id, p]));
+    this.history = new Map(o.pumps.map((p) => [p.id, p.history || []]));
+    this.total = sum([...this.history.values()]);
+    this.changed('pumps');
+  }
+
+  figures(f) {
+    this.totals = f.totals;
+    this.streams = f.streams;
+    for (const p of f.pumps) this.pumps.set(p.id, p);
+    const at = f.time;
+    for (const [id, p] of this.pumps) {
+      push(this.history.get(id), {at, up: p.state === 'up', viewers: p.viewers + p.downstream, in_bps: p.in_bps, out_bps: p.out_bps, cpu: p.cpu});
+    }
+    push(this.total, {at, up: true, viewers: f.totals.viewers + f.totals.links, out_bps: f.totals.out_bps, in_bps: f.totals.in_bps, cpu: 0});
+    this.changed('figures');
+  }
+
+  past(list) {
+    for (const e of list) this.happening(e, true);
+    this.changed('events');
+  }
+
+  happening(e, quiet) {
+    if (e.number <= this.seen) return;
+    this.seen = e.number;
+    this.events.unshift(e);
+    this.events.length = Math.min(this.events.length, keepEvents);
+    if (!quiet) this.changed('events', e);
+  }
+
+  changed(what, detail) {
+    this.dispatchEvent(new CustomEvent(what, {detail}));
+    this.dispatchEvent(new CustomEvent('any', {detail: what}));
+  }
+
+  title(id) {
+    const p = this.pumps.get(id);
+    return p ? p.title : id;
+  }
+}
+
+function push(list, sample) {
+  list.push(sample);
+  if (list.length > keep) list.splice(0, list.length - keep);
+}
+
+function sum(lists) {
+  const n = Math.max(0, ...lists.map((l) => l.length));
+  const out = [];
+  for (let i = n; i > 0; i--) {
+    const t = {at: null, up: true, viewers: 0, in_bps: 0, out_bps: 0, cpu: 0};
+    for (const l of lists) {
+      const x = l[l.length - i];
+      if (!x) continue;
+      t.at = t.at || x.at;
+      for (const k of ['viewers', 'in_bps', 'out_bps', 'cpu']) t[k] += x[k];
+    }
+    out.push(t);
+  }
+  return out;
+}
+
+export const fleet = new Fleet();
+export const seconds = keep;

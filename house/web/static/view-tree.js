@@ -1,0 +1,132 @@
+// The tree of pumps of one stream, drawn as a picture.
+
+import {h, s, say, put} from './dom.js';
+import {count, rate} from './format.js';
+import {fleet} from './fleet.js';
+import {condition} from './view-fleet.js';
+import {layout} from './tree.js';
+
+const size = {width: 204, height: 72, gapX: 20, gapY: 58};
+
+function nodesOf(path) {
+  const key = path.toLowerCase();
+  const given = fleet.streams.find((x) => x.path.toLowerCase() === key);
+  const list = [];
+  for (const p of fleet.pumps.values()) {
+    const at = p.streams.find((x) => x.path.toLowerCase() === key);
+    if (at || (given && given.type && p.enabled)) {
+      list.push({
+        id: p.id, title: p.title, pump: p, state: at ? at.state : 'none', source: at ? at.source : '',
+        parent: at && at.parent && fleet.pumps.has(at.parent) ? at.parent : '', wanted: p.parents.filter((x) => fleet.pumps.has(x)),
+        viewers: at ? at.viewers : 0, bps: at ? at.bps : 0, in: at ? at.in_bps : 0,
+        delivering: p.state === 'up' && at && (at.state === 'live' || at.state === 'fallback'),
+      });
+    }
+  }
+  return list;
+}
+
+function status(n) {
+  if (n.pump.state !== 'up') return {kind: n.pump.state === 'down' ? 'bad' : 'off', word: condition(n.pump).word};
+  if (n.state === 'live') return {kind: n.pump.draining ? 'warn' : 'good', word: n.pump.draining ? 'live, draining' : 'live'};
+  if (n.state === 'fallback') return {kind: 'warn', word: 'fallback'};
+  if (n.state === 'connecting') return {kind: 'warn', word: 'connecting'};
+  return {kind: 'bad', word: n.state === 'none' ? 'no such stream here' : 'offline'};
+}
+
+const marks = {good: '●', warn: '▲', bad: '■', off: '○'};
+const cut = (text, n) => (text.length > n ? `${text.slice(0, n - 1)}…` : text);
+
+function box(n) {
+  const c = status(n);
+  return s('a', {href: `#/pump/${encodeURIComponent(n.id)}`, class: 'node', 'data-kind': c.kind, 'data-id': n.id, transform: `translate(${n.x} ${n.y})`,
+    'aria-label': `${n.title}: ${c.word}, ${count(n.viewers)} viewers${n.parent ? `, from ${fleet.title(n.parent)}` : n.delivering ? ', from the source' : ''}`},
+  s('rect', {width: size.width, height: size.height, rx: 10}),
+  s('text', {x: 14, y: 26, class: 'name'}, cut(n.title, 23)),
+  s('text', {x: 14, y: 45, class: 'state'}, `${marks[c.kind]} ${c.word}`),
+  s('text', {x: 14, y: 62, class: 'dim'}, n.delivering ? `${count(n.viewers)} viewers · ${rate(n.bps)}` : `${count(n.viewers)} viewers`),
+  s('title', null, n.source ? `${n.title}: ${n.source}` : n.title));
+}
+
+function edge(a, b, kind, width) {
+  const x1 = a.x + (a.width || size.width) / 2;
+  const y1 = a.y + (a.height || size.height);
+  const x2 = b.x + size.width / 2;
+  const y2 = b.y;
+  const bend = Math.max(24, (y2 - y1) / 2);
+  return s('path', {class: `edge ${kind}`, d: `M${x1} ${y1}C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2}`, 'stroke-width': width});
+}
+
+/** picture draws what layout has placed. */
+function picture(path, list) {
+  const {nodes, width, height} = layout(list, size);
+  const by = new Map(nodes.map((n) => [n.id, n]));
+  const roots = nodes.filter((n) => !n.above);
+  const middle = roots.length ? (roots[0].x + roots[roots.length - 1].x + size.width) / 2 : width / 2;
+  const source = {x: middle - 75, y: 0, width: 150, height: 34};
+  const edges = [];
+  for (const n of nodes) {
+    const thick = n.delivering ? Math.min(7, 2 + Math.log10(1 + n.bps / 1e5)).toFixed(1) : 1.5;
+    if (n.delivering) edges.push(edge(n.parent ? by.get(n.parent) : source, n, 'flows', thick));
+    for (const w of n.wanted) {
+      if (by.has(w) && w !== (n.delivering ? n.parent : '')) edges.push(edge(by.get(w), n, 'spare', 1.5));
+    }
+    if (!n.delivering && !n.wanted.length) edges.push(edge(source, n, 'spare', 1.5));
+  }
+  return s('svg', {class: 'tree', viewBox: `-8 -8 ${width + 16} ${height + 16}`, width: width + 16, height: height + 16, role: 'group', 'aria-label': `Who gives stream ${path} to whom`},
+    s('g', {'aria-hidden': 'true'}, ...edges),
+    s('g', {class: 'source', transform: `translate(${source.x} ${source.y})`}, s('rect', {width: source.width, height: source.height, rx: 17}), s('text', {x: source.width / 2, y: 22, 'text-anchor': 'middle'}, `source of ${cut(path, 12)}`)),
+    ...nodes.map(box));
+}
+
+/** outline is the same in words. */
+function outline(list) {
+  const below = (id) => list.filter((n) => (n.delivering ? n.parent : n.parent || n.wanted[0] || '') === id);
+  const branch = (id, deep) => {
+    const kids = deep > 64 ? [] : below(id);
+    return kids.length ? h('ul', null, ...kids.map((n) => h('li', null,
+      h('a', {href: `#/pump/${encodeURIComponent(n.id)}`}, n.title), ` ${status(n).word}, ${count(n.viewers)} viewers`, branch(n.id, deep + 1)))) : null;
+  };
+  return branch('', 0);
+}
+
+export function treeView({args}) {
+  const select = h('select', {'aria-label': 'Stream', onchange: () => { location.hash = `#/tree/${encodeURIComponent(select.value)}`; }});
+  const facts = h('p', {class: 'dim'});
+  const stage = h('div', {class: 'stage', tabindex: '0', role: 'region', 'aria-label': 'Picture of the tree, can be scrolled'});
+  const words = h('div');
+  const element = h('div', null, h('div', {class: 'bar-of-tools'}, h('h1', null, 'Tree of pumps'), select), facts, stage,
+    h('p', {class: 'legend dim'}, h('span', {class: 'key flows'}), 'delivers now ', h('span', {class: 'key spare'}), 'would be used instead'),
+    h('details', null, h('summary', null, 'The same in words'), words));
+  let drawn = '';
+
+  function update() {
+    if (!fleet.known) return;
+    const names = fleet.streams.map((x) => x.path);
+    if ([...select.options].map((o) => o.value).join() !== names.join()) {
+      select.replaceChildren(...fleet.streams.map((x) => h('option', {value: x.path}, x.name && x.name !== x.path ? `${x.name} (${x.path})` : x.path)));
+    }
+    const path = args[0] || names[0] || '';
+    if (select.value !== path) select.value = path;
+    const info = fleet.streams.find((x) => x.path === path);
+    if (!info) {
+      say(facts, names.length ? 'There is no such stream.' : 'There are no streams yet.');
+      stage.replaceChildren();
+      words.replaceChildren();
+      drawn = '';
+      return;
+    }
+    say(facts, `${count(info.viewers)} viewers · ${info.pumps} pumps deliver it · ${rate(info.bps)} each, ${rate(info.out_bps)} in all`);
+    const list = nodesOf(path);
+    const now = JSON.stringify(list.map((n) => [n.id, n.title, status(n), n.viewers, n.parent, n.wanted, rate(n.bps), n.delivering, n.source]));
+    if (now === drawn) return;
+    drawn = now;
+    const focus = document.activeElement?.closest?.('[data-id]')?.dataset.id;
+    stage.replaceChildren(picture(path, list));
+    words.replaceChildren(outline(list) || h('p', null, 'No pump has this stream.'));
+    if (focus) stage.querySelector(`[data-id="${CSS.escape(focus)}"]`)?.focus();
+    put(stage, 'data-pumps', list.length);
+  }
+  update();
+  return {element, update};
+}
