@@ -38,7 +38,7 @@ func (c *pushConn) serve(req *http.Request, br *bufio.Reader) bool {
 		r.target, ok = c.push.opts.Lookup(path)
 	}
 	if !ok || r.target == nil {
-		return r.refuse(http.StatusNotFound, "no such stream")
+		return r.unknown()
 	}
 	r.log = c.push.opts.Log.With(slog.String("stream", r.target.Stream.Path()), slog.String("address", c.peer.String()),
 		slog.String("agent", printable(req.UserAgent())))
@@ -54,6 +54,14 @@ func (c *pushConn) serve(req *http.Request, br *bufio.Reader) bool {
 	}
 	r.fail(r.br, mmsh.ErrorParams{Status: http.StatusMethodNotAllowed, Allow: "POST, PUT", Text: "this address takes a pushed stream"})
 	return false
+}
+
+// unknown answers who pushes to a stream that nobody has configured. Encoders show little of an answer, so that the
+// log tells it too: one line at a time, whatever strangers ask for.
+func (r *pushRequest) unknown() bool {
+	r.push.noted.Log(slog.LevelWarn, "unknown stream", "push refused", slog.String("path", printable(r.req.URL.Path)), slog.String("address", r.peer.String()),
+		slog.String("agent", printable(r.req.UserAgent())), slog.Int("status", http.StatusNotFound), slog.String("reason", "no stream of type mmsh_push is there"))
+	return r.refuse(http.StatusNotFound, "no such stream")
 }
 
 // pushPath takes PATH out of /streams/PATH_push; the fixed parts match in any case, one final slash is ignored.

@@ -449,3 +449,25 @@ func TestHerdWithOnePassword(t *testing.T) {
 	watching.packets(3)
 	all.Wait()
 }
+
+// Encoders show little of an answer: who pushes to a stream that is not there is in the log too, with what he asked for,
+// and however many there are, it is one line with a count.
+func TestUnknownPushIsLogged(t *testing.T) {
+	w := newWorld(t, "streams: [{path: studio, type: mmsh_push}]\n")
+	const lines = 20
+	for i := range lines {
+		if a := w.request("POST", fmt.Sprintf("/streams/studi%d_push", i), "Content-Type: application/x-wms-pushsetup", "Content-Length: 0"); a.status != 404 {
+			t.Fatalf("status %d", a.status)
+		}
+	}
+	if err := w.end("the end of the test"); err != nil {
+		t.Fatal(err)
+	}
+	log := w.log.String()
+	if !strings.Contains(log, "push refused") || !strings.Contains(log, "path=/streams/studi0_push") || !strings.Contains(log, "status=404") {
+		t.Errorf("the log says:\n%s", log)
+	}
+	if n := strings.Count(log, "push refused"); n > 3 {
+		t.Errorf("%d pushes are %d lines in the log", lines, n)
+	}
+}
