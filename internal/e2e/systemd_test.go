@@ -289,6 +289,21 @@ func TestUnderSystemd(t *testing.T) {
 	b.must("kill", "-KILL", b.property("MainPID"))
 	b.plays(t, 80)
 
+	// A house, likewise.
+	if b.has("/usr/bin/pump-house") {
+		house := func(property string) string {
+			return strings.TrimSpace(b.must("systemctl", "show", "-p", property, "--value", "pump-house.service"))
+		}
+		serves := func() bool {
+			_, ok := b.run("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8090")
+			return ok && house("SubState") == "running"
+		}
+		b.must("systemctl", "start", "pump-house")
+		eventually(t, 30*time.Second, "the house serves", serves)
+		b.must("kill", "-ABRT", house("MainPID"))
+		eventually(t, 30*time.Second, "the house is started again", func() bool { return house("NRestarts") == "1" && serves() })
+	}
+
 	b.must("dpkg", "-r", "stream-pump")
 	if state := b.property("ActiveState"); state != "inactive" {
 		t.Errorf("removed, the pump is %s", state)
