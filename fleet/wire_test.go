@@ -129,7 +129,7 @@ func TestInvites(t *testing.T) {
 			}
 		}
 	}
-	if NewInvite("x", nil).Secret == NewInvite("x", nil).Secret {
+	if one, other := NewInvite("x", nil), NewInvite("x", nil); one.Secret == other.Secret {
 		t.Error("two invites have the same secret")
 	}
 	for _, text := range []string{"", "ph1", "ph1..", "ph2.YQ.AAAAAAAAAAAAAAAAAAAAAA", "ph1.YSBi.AAAAAAAAAAAAAAAAAAAAAA", "ph1.YQ.AAAA", strings.Repeat("a", 301)} {

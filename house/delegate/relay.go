@@ -112,7 +112,7 @@ func (d *Delegator) through(w http.ResponseWriter, r *http.Request, location, st
 		return
 	}
 	defer up.Close()
-	if err := up.SetDeadline(time.Now().Add(headWithin)); err == nil {
+	if err = up.SetDeadline(time.Now().Add(headWithin)); err == nil {
 		err = forward(up, r, u, d.opts.Remote(r))
 	}
 	if err != nil {

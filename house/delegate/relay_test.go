@@ -150,14 +150,22 @@ func TestTheHouseEndsWithItsRelay(t *testing.T) {
 }
 
 func TestAPumpThatCannotBeReached(t *testing.T) {
-	_, d, house := relaying(t, Settings{RelayViewers: 2}, func(o *Options) {
-		o.Dial = func(context.Context, Upstream) (net.Conn, error) { return nil, errors.New("no route") }
-	})
-	if _, a := mplayer(t, house, "/streams/studio"); a.StatusCode != http.StatusBadGateway {
-		t.Error(a.Status)
-	}
-	if f := d.Figures(); f.Relaying != 0 || f.Relayed != 0 {
-		t.Errorf("counted %+v", f)
+	for name, dial := range map[string]func(context.Context, Upstream) (net.Conn, error){
+		"no connection": func(context.Context, Upstream) (net.Conn, error) { return nil, errors.New("no route") },
+		"one that is gone before it is asked": func(context.Context, Upstream) (net.Conn, error) {
+			near, far := net.Pipe()
+			return near, far.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, d, house := relaying(t, Settings{RelayViewers: 2}, func(o *Options) { o.Dial = dial })
+			if _, a := mplayer(t, house, "/streams/studio"); a.StatusCode != http.StatusBadGateway {
+				t.Error(a.Status)
+			}
+			if f := d.Figures(); f.Relaying != 0 || f.Relayed != 0 {
+				t.Errorf("counted %+v", f)
+			}
+		})
 	}
 }
 
