@@ -75,6 +75,9 @@ func (c *Client) read(m *MessageReader, l *line) error {
 			}
 			g.Reason = Shorten(g.Reason)
 			g.WaitMS = max(g.WaitMS, 0)
+			if g.Code == CodeSuperseded {
+				return &Error{Status: http.StatusConflict, Code: g.Code, Text: g.Reason}
+			}
 			return &farewell{g}
 		}
 	}

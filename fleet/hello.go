@@ -82,6 +82,7 @@ func (w *Welcome) Check() error {
 
 // Goodbye ends an event stream on purpose.
 type Goodbye struct {
-	Reason string `json:"reason"`  // for people
-	WaitMS int    `json:"wait_ms"` // before coming again
+	Code   string `json:"code,omitempty"` // CodeSuperseded, or nothing
+	Reason string `json:"reason"`         // for people
+	WaitMS int    `json:"wait_ms"`        // before coming again
 }

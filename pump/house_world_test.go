@@ -25,6 +25,8 @@ type estate struct {
 	dir string
 	at  string // host:port, of TLS
 	log *journal
+
+	change func(*config.House)
 }
 
 const houseKey = "a key of ottawa"
@@ -35,7 +37,13 @@ const ottawa = `[{"id": "ottawa", "key": "` + houseKey + `"}]`
 // newEstate starts a house with these pumps and further settings.
 func newEstate(t testing.TB, roster, settings string) *estate {
 	t.Helper()
-	e := &estate{TB: t, dir: t.TempDir(), at: "127.0.0.1:0", log: &journal{}}
+	return newEstateWith(t, roster, settings, func(*config.House) {})
+}
+
+// newEstateWith is newEstate with settings that no file may have.
+func newEstateWith(t testing.TB, roster, settings string, change func(*config.House)) *estate {
+	t.Helper()
+	e := &estate{TB: t, dir: t.TempDir(), at: "127.0.0.1:0", log: &journal{}, change: change}
 	e.write("pumps.json", roster)
 	e.write("settings", settings)
 	e.start()
@@ -64,6 +72,7 @@ func (e *estate) start() {
 	if err != nil {
 		e.Fatal(err)
 	}
+	e.change(cfg)
 	ctx, cancel := context.WithTimeout(e.Context(), time.Minute)
 	defer cancel()
 	if e.House, err = house.Start(ctx, cfg, house.Options{Load: load, Log: slog.New(slog.NewTextHandler(e.log, nil))}); err != nil {

@@ -20,7 +20,9 @@ type line struct {
 	pump     string
 	wake     chan struct{} // something may be different
 	commands chan fleet.Command
+	boot     string
 	over     chan struct{} // closed when a newer line of the pump has come, or it may not be here any more
+	usurped  bool          // that line is of another run; set before over is closed
 }
 
 // maxCommands bounds commands that wait for a line.
@@ -38,6 +40,7 @@ func (g *Gate) enlist(l *line) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if old := g.lines[l.pump]; old != nil {
+		old.usurped = old.boot != l.boot
 		close(old.over)
 	}
 	g.lines[l.pump] = l
@@ -61,7 +64,7 @@ func (g *Gate) events(w http.ResponseWriter, r *http.Request) {
 		refuse(w, fault)
 		return
 	}
-	l := &line{pump: c.Pump, wake: make(chan struct{}, 1), commands: make(chan fleet.Command, maxCommands), over: make(chan struct{})}
+	l := &line{pump: c.Pump, boot: c.Boot, wake: make(chan struct{}, 1), commands: make(chan fleet.Command, maxCommands), over: make(chan struct{})}
 	stop, err := g.serveCommands(l)
 	if err != nil {
 		refuse(w, storeFault(err))
@@ -129,6 +132,9 @@ func (g *Gate) write(ctx context.Context, out *eventWriter, l *line, c claims, d
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-l.over:
+			if l.usurped { // or it would take its place back at once, and lose it at once
+				_ = out.event(fleet.EventGoodbye, fleet.Goodbye{Code: fleet.CodeSuperseded, Reason: "another run of " + l.pump + " has said hello later; is its id in two configurations?"})
+			}
 			return nil
 		case <-g.closing:
 			return out.event(fleet.EventGoodbye, fleet.Goodbye{Reason: "the house is stopping", WaitMS: 500})
