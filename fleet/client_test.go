@@ -91,7 +91,7 @@ type fakeHouse struct {
 	receipt  func(b *Batch) (Receipt, *Error)
 	events   chan Message
 	hellos   int
-	batches  []Batch
+	batches  []Batch  // that were taken
 	secrets  []string // Authorization headers seen
 	interval int      // ms
 	silence  int      // ms
@@ -160,7 +160,6 @@ func (f *fakeHouse) serveTelemetry(w http.ResponseWriter, r *http.Request) {
 	var b Batch
 	_ = Decode(r.Body, r.Header.Get("Content-Encoding"), &b)
 	f.mu.Lock()
-	f.batches = append(f.batches, b)
 	answer := f.receipt
 	f.mu.Unlock()
 	receipt := Receipt{Boot: b.Boot, Acked: b.First + int64(len(b.Events)) - 1}
@@ -171,6 +170,9 @@ func (f *fakeHouse) serveTelemetry(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	f.mu.Lock()
+	f.batches = append(f.batches, b)
+	f.mu.Unlock()
 	_ = json.NewEncoder(w).Encode(receipt)
 }
 
@@ -338,14 +340,14 @@ func TestEventsOutliveBrokenSessions(t *testing.T) {
 	f := newFakeHouse(t)
 	var turn atomic.Int64
 	f.receipt = func(b *Batch) (Receipt, *Error) {
-		if turn.Add(1)%3 == 0 {
+		if turn.Add(1)%3 != 0 {
 			return Receipt{}, Errorf(http.StatusServiceUnavailable, CodeUnavailable, "not now")
 		}
 		return Receipt{Boot: b.Boot, Acked: b.First + int64(len(b.Events)) - 1}, nil
 	}
-	k := newTalk(t, f, nil)
 	const all = 300
-	for i := range all {
+	k := newTalk(t, f, func(o *ClientOptions) { o.Journal.Joined(watcherNamed("0")) })
+	for i := 1; i < all; i++ {
 		k.pump.journal.Joined(watcherNamed(fmt.Sprint(i)))
 		if i%20 == 0 {
 			time.Sleep(time.Millisecond)

@@ -86,7 +86,7 @@ func TestWhatIsToldPassesTheHousesChecks(t *testing.T) {
 		v := watcherNamed(fmt.Sprint(i))
 		v.Agent, v.Client = strings.Repeat("<", 5000), strings.Repeat("<", MaxClient)
 		v.LagMS, v.Bytes = -5, -1
-		switch i % 3 {
+		switch i % 100 {
 		case 1:
 			v.Client = "two\nlines"
 		case 2:
