@@ -108,7 +108,7 @@ func (r *pushRequest) setup() bool {
 	if s == nil && r.id != "" && r.id != "0" {
 		return r.refuse(http.StatusBadRequest, "push-id is not known here: begin with push-id=0")
 	}
-	if busy := r.busy(s); busy != nil {
+	if busy := r.busyStill(s); busy != nil {
 		return r.refuse(http.StatusConflict, busy.Error())
 	}
 	if s == nil {
@@ -144,6 +144,28 @@ func (r *pushRequest) busy(own *session) error {
 		return nil
 	}
 	return fmt.Errorf("stream %s is already being published by %s", st.Path(), source)
+}
+
+// Bounds of the wait for who is there. The end of a connection is read when its reader has rested ([Feed.rest]).
+const (
+	endingTime = 500 * time.Millisecond
+	endingLook = 10 * time.Millisecond
+)
+
+// busyStill is busy, but for an encoder that is about to be gone: one that comes back at once finds its own former
+// connection not yet at its end, and must not be refused for that.
+func (r *pushRequest) busyStill(own *session) error {
+	busy := r.busy(own)
+	look := time.NewTicker(endingLook)
+	defer look.Stop()
+	for end := time.Now().Add(endingTime); busy != nil && r.push.holder(r.target.Stream) != nil && time.Now().Before(end); busy = r.busy(own) {
+		select {
+		case <-look.C:
+		case <-r.ctx.Done():
+			return busy
+		}
+	}
+	return busy
 }
 
 // succeeds tells whether this request may replace a session: it authenticated as that one did, or comes from the

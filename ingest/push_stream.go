@@ -32,7 +32,7 @@ func (r *pushRequest) other() bool {
 
 // receive reads a body into the stream.
 func (r *pushRequest) receive(s *session, once bool) bool {
-	if busy := r.busy(s); busy != nil {
+	if busy := r.busyStill(s); busy != nil {
 		return r.refuse(http.StatusConflict, busy.Error())
 	}
 	if s == nil {

@@ -548,6 +548,19 @@ func TestPushSecondEncoder(t *testing.T) { // MUST-S9
 		sameBytes(t, d.slabs(2), list[10:12])
 		first.want(409)
 	})
+	t.Run("follows at once one that has just left, whose end lies unread while its reader rests", func(t *testing.T) {
+		d, first := begin(t)
+		slow := &pacer{}
+		slow.next.Store(stream.Monotonic() + int64(200*time.Millisecond))
+		defer d.s.Subscribe(slow)()
+		first.send(pushData(list[7]))
+		d.slabs(1) // from here on it rests
+		_ = first.conn.Close()
+		e := d.dial()
+		e.start(e.setup(), endless)
+		e.send(pushBody(raw, list[10:12]...))
+		sameBytes(t, d.slabs(2), list[10:12])
+	})
 	t.Run("replaces a backup source at a key frame", func(t *testing.T) {
 		d := newDoor(t)
 		gone := make(chan struct{})
