@@ -250,7 +250,7 @@ func grow(was, first, most time.Duration) time.Duration { return min(max(2*was, 
 
 // jitter keeps a thousand pumps from coming at once.
 func jitter(d time.Duration) time.Duration {
-	return d - d/4 + time.Duration(rand.Int64N(int64(d/2)+1))
+	return d - d/4 + time.Duration(rand.Int64N(int64(d/2)+1)) // #nosec G404 -- no secret
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -124,7 +124,7 @@ func (p *post) deliver(ctx context.Context, list []live.Happening) {
 			return
 		}
 		s.opts.Log.Debug("a webhook cannot be told now", p.name(), slog.Any("error", err))
-		wait = max(wait, pause/2+mathrand.N(pause/2+1))
+		wait = max(wait, pause/2+mathrand.N(pause/2+1)) // #nosec G404 -- no secret
 		pause = min(pause*2, maxPause)
 		select {
 		case <-ctx.Done():
