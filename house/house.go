@@ -52,6 +52,7 @@ type House struct {
 	fleet     *live.Fleet
 	registry  *registry.Registry
 	gate      *gate.Gate
+	told      atomic.Pointer[gate.Gate] // gate, for what is kept while the house is still being opened
 	delegator *delegate.Delegator
 	hooks     *hooks.Sender
 	leads     atomic.Bool // of several houses, this one does what only one should
@@ -161,8 +162,8 @@ func (h *House) kept(s *registry.State) {
 	if !sameRoster(old.Roster, s.Roster) {
 		h.fleet.SetRoster(s.Roster)
 	}
-	if h.gate != nil {
-		h.gate.Changed()
+	if g := h.told.Load(); g != nil {
+		g.Changed()
 	}
 }
 
@@ -176,6 +177,8 @@ func (h *House) openGate(cfg *config.House) error {
 		return err
 	}
 	h.gate = g
+	h.told.Store(g)
+	g.Changed() // what was kept before it could be told
 	return nil
 }
 
