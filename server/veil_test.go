@@ -245,7 +245,8 @@ func TestWireHasNothingForNow(t *testing.T) {
 	}
 	_, err := w.Read(b)
 	var ne net.Error
-	if !errors.As(err, &ne) || !ne.Temporary() { //nolint:staticcheck // it is what crypto/tls asks
+	//lint:ignore SA1019 it is what crypto/tls asks
+	if !errors.As(err, &ne) || !ne.Temporary() {
 		t.Errorf("%v, which TLS would take for the end", err)
 	}
 }

@@ -352,9 +352,9 @@ func TestStreamIsUnseenUntilItsFirstWakerIsDue(t *testing.T) {
 			defer g.Subscribe(&bell{at: Monotonic() + int64(wait)})()
 		}
 		want(100, "at first")
-		time.Sleep(60)
+		time.Sleep(60 * time.Nanosecond)
 		want(40, "later")
-		time.Sleep(60)
+		time.Sleep(60 * time.Nanosecond)
 		want(0, "when the first is due")
 	})
 }

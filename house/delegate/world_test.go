@@ -137,7 +137,6 @@ var (
 	mplayerAsks = asker{"HTTP/1.0", headers("User-Agent: NSPlayer/4.1.0.3856", "Pragma: xClientGUID={c77e7400-738a-11d2-9add-0020af0a3278}", "Pragma: no-cache,rate=1.000000,stream-time=0,stream-offset=0:0,request-context=1,max-duration=0")}
 	wmp12Asks   = asker{"HTTP/1.1", headers("User-Agent: NSPlayer/12.0.7601.17514", "Pragma: no-cache,rate=1.000,stream-time=0,stream-offset=0:0,packet-num=4294967295,max-duration=0", "Supported: com.microsoft.wm.srvppair")}
 	wmp71Asks   = asker{"HTTP/1.0", headers("User-Agent: NSPlayer/7.1.0.3055", "Pragma: no-cache,request-context=1")}
-	wmp64Asks   = asker{"HTTP/1.0", headers("User-Agent: NSPlayer/6.4.7.1112", "Pragma: no-cache,request-context=1")}
 	serverPulls = asker{"HTTP/1.0", headers("User-Agent: NSServer/9.0.0.0", "Pragma: no-cache,request-context=1")}
 	pumpPulls   = asker{"HTTP/1.0", headers("User-Agent: NSPlayer/4.1.0.3856", "Pragma: xPlayStrm=1", "Pragma: stream-pump-relay=1")}
 	browserAsks = asker{"HTTP/1.1", headers("User-Agent: Mozilla/5.0", "Accept: text/html")}
