@@ -28,7 +28,7 @@ UNIT = $$(go list ./... | grep -v '/internal/e2e')
 DEBUG_TAG  := ringbufdebug
 DEBUG_PKGS := ./ringbuf/... ./stream/...
 
-.PHONY: help build run test race stress fuzz bench bench-short bench-micro bench-peers benchcmp lint check e2e test-link soak sec package testcard clean
+.PHONY: help build run test race stress fuzz bench bench-short bench-micro bench-house bench-peers benchcmp lint check e2e test-link soak sec package testcard clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -71,6 +71,9 @@ bench-short: ## a short form of it, what is exact in numbers, and each small ben
 bench-micro: ## the small benchmarks, BENCHCOUNT times, into bench/out/micro.txt
 	@mkdir -p bench/out
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(BENCHCOUNT) -timeout 60m $(BENCHES) | tee bench/out/micro.txt
+
+bench-house: ## what sending a viewer to a pump costs the house, and its rate against net/http by itself
+	go test -run '^$$' -bench 'Decision|Index|RedirectRate' -benchtime 1s ./house/delegate
 
 bench-peers: ## the pump beside VLC, Icecast and nginx-rtmp (installs them when root), PEERS_ROUNDS times, into bench/out/peers.md
 	scripts/install-bench-peers

@@ -19,8 +19,8 @@ const (
 // seat is how much room a pump has, with those who are on their way. It lives as long as the pump stays in the
 // roster.
 type seat struct {
-	number uint32
 	hash   uint64
+	number uint32
 	pump   *live.Pump
 
 	// Room of now, read without the lock.
@@ -28,8 +28,9 @@ type seat struct {
 	bandwidth atomic.Int64 // bit/s that still fit; math.MaxInt64 without a limit
 	nominal   atomic.Int64 // weight of a pump without any limit
 	due       atomic.Int64 // ns: when somebody is not awaited any more; math.MaxInt64 while there is nobody
-	report    atomic.Pointer[live.Report]
-	wanted    atomic.Pointer[roster.Pump]
+
+	report atomic.Pointer[live.Report]
+	wanted atomic.Pointer[roster.Pump]
 
 	mu     sync.Mutex
 	boot   string

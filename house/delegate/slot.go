@@ -6,16 +6,20 @@ import (
 	"sync/atomic"
 
 	"github.com/stream-pump/stream-pump/house/live"
+	"github.com/stream-pump/stream-pump/house/roster"
 )
 
-// slot is a pump in an index.
+// slot is a pump in an index. What a decision reads of a pump lies close together: a thousand pumps do not fit in the
+// processor's nearest memory.
 type slot struct {
-	pump *live.Pump
-	seat *seat
+	pump   *live.Pump
+	seat   *seat
+	rates  []atomic.Int64 // bit/s by number of the stream; -1: not delivered here
+	report atomic.Pointer[live.Report]
+	wanted atomic.Pointer[roster.Pump]
+	shut   atomic.Bool // nobody is sent here, whatever the stream
 
-	keys    []string       // of the streams; shared
-	rates   []atomic.Int64 // bit/s by number of the stream; -1: not delivered here
-	seen    atomic.Pointer[live.Report]
+	keys    []string // of the streams; shared
 	reading sync.Mutex
 }
 
@@ -27,32 +31,32 @@ func newSlot(p *live.Pump, s *seat, keys []string) *slot {
 	return t
 }
 
-// fresh takes in what the pump has said since.
+// fresh takes in what the pump and the roster have said since.
 func (s *slot) fresh(now int64) {
-	s.seat.fresh(now)
-	r := s.pump.Report()
-	if s.seen.Load() == r {
+	if s.pump.Report() == s.report.Load() && s.pump.Wanted() == s.wanted.Load() && now < s.seat.due.Load() {
 		return
 	}
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	if r = s.pump.Report(); s.seen.Load() == r {
-		return
-	}
-	for i, key := range s.keys {
-		rate := int64(-1)
-		if t := r.Stream(key); t != nil && t.Delivering() {
-			rate = t.BPS
+	s.seat.fresh(now)
+	r, w := s.pump.Report(), s.pump.Wanted()
+	if r != s.report.Load() {
+		for i, key := range s.keys {
+			rate := int64(-1)
+			if t := r.Stream(key); t != nil && t.Delivering() {
+				rate = t.BPS
+			}
+			s.rates[i].Store(rate)
 		}
-		s.rates[i].Store(rate)
 	}
-	s.seen.Store(r)
+	s.shut.Store(!w.Enabled || w.Draining || r.Draining || s.pump.URL() == "")
+	s.report.Store(r)
+	s.wanted.Store(w)
 }
 
 // open tells whether new viewers of a stream may be sent here, room aside.
 func (s *slot) open(stream int32) bool {
-	w := s.pump.Wanted()
-	return s.pump.Up() && w.Enabled && !w.Draining && !s.pump.Report().Draining && s.rates[stream].Load() >= 0 && s.pump.URL() != ""
+	return s.pump.Up() && !s.shut.Load() && s.rates[stream].Load() >= 0
 }
 
 // room is for how many viewers of a stream there is room; less than 1: for none.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +18,12 @@ import (
 	"github.com/stream-pump/stream-pump/house/roster"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if what := os.Getenv(serveEnv); what != "" {
+		os.Exit(serveRedirects(what))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // clock is a time that the test moves.
 type clock struct {
