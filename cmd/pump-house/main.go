@@ -22,7 +22,7 @@ func program() *cli.Program {
 
   echo 'streams: []' > pump-house.yaml
   pump-house run pump-house.yaml`,
-		Commands: []*cli.Command{runCommand(), checkCommand(), planCommand(), rosterCommand(), inviteCommand(), authorityCommand(), cli.VersionCommand("pump-house")},
+		Commands: []*cli.Command{runCommand(), checkCommand(), planCommand(), rosterCommand(), inviteCommand(), authorityCommand(), simulateCommand(), cli.VersionCommand("pump-house")},
 		Default:  runCommand(), Out: os.Stdout, Err: os.Stderr, Version: version, Commit: commit,
 	}
 }
