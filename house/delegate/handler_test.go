@@ -242,3 +242,21 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+// Words of other houses are whatever comes over the bus.
+func FuzzWord(f *testing.F) {
+	one := newBetween(nil, 1, nil)
+	one.add(entry{key: 7, pump: pumpKey("a"), stream: hashString(fnvOffset, "studio"), held: true})
+	f.Add(one.word)
+	f.Add([]byte{})
+	f.Add([]byte("a word that is none"))
+	w := newWorld(f, nil, "a")
+	d := w.delegator(func(o *Options) { o.Bus = &testBus{} })
+	f.Fuzz(func(t *testing.T, word []byte) {
+		before := d.awaiting()
+		d.hear(word)
+		if n := d.awaiting() - before; n < 0 || n > int64(len(word)/entrySize) {
+			t.Fatalf("%d viewers in %d bytes", n, len(word))
+		}
+	})
+}

@@ -344,3 +344,18 @@ func wait(t *testing.T, done func() bool) {
 		}
 	}
 }
+
+func FuzzVerify(f *testing.F) {
+	now := time.Unix(1_800_000_000, 0)
+	f.Add(Sign("secret", now, []byte("{}")))
+	f.Add("t=1,v1=")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, signature string) {
+		if Verify("secret", signature, []byte("{ }"), now, time.Minute) == nil {
+			t.Fatalf("%q is taken for another body", signature)
+		}
+		if Verify("another", signature, []byte("{}"), now, time.Minute) == nil {
+			t.Fatalf("%q is taken with another secret", signature)
+		}
+	})
+}
