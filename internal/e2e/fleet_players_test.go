@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,13 +17,17 @@ import (
 func TestPlayersComeByWayOfTheHouse(t *testing.T) {
 	need(t, "ffmpeg", "vlc")
 	t.Parallel()
-	pump := Pump(t, "signing: {keys: [{name: k, secret: 0123456789abcdef}]}\nstreams: [{path: Studio, type: test_card, play: {signed: true}}]\n")
-	pump.WaitState(t, "studio", "live", 20*time.Second)
-	house := newHouse(t, "players", "pumps_roster_json: pumps.json\nstreams: [{path: Studio, type: test_card}]\nrelay: {viewers: 2}")
-	house.write(t, "pumps.json", fmt.Sprintf(`[{"id": "real", "key": %q, "url": "http://127.0.0.1:%d", "networks": ["127.0.0.0/8"]}]`, keyOf("real"), pump.Port))
+	const signing, streams = "signing: {keys: [{name: k, secret: 0123456789abcdef}]}\n", "streams: [{path: Studio, type: test_card, play: {signed: true}}]\n"
+	house := newHouse(t, "players", "pumps_roster_json: pumps.json\nrelay: {viewers: 2}\n"+signing+streams)
+	house.write(t, "pumps.json", fmt.Sprintf(`[{"id": "real", "key": %q, "networks": ["127.0.0.0/8"]}]`, keyOf("real")))
 	house.Start(t)
-	house.WaitReady(t, 30*time.Second)
-	newTellingPump(t, "real", house.Plain("")) // tells the house of the pump; that a pump does so itself is other tests' matter
+	house.WaitReady(t, time.Minute)
+	pump := fleetPump(t, "real", house.Secure(""), house.CA(t))
+	pump.WaitState(t, "studio", "live", 30*time.Second)
+	signer := &PumpProc{Config: filepath.Join(t.TempDir(), "sign.yml")} // the pump's own file knows no keys
+	if err := os.WriteFile(signer.Config, []byte(signing+streams), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, 20*time.Second, "the house sends viewers to the pump", func() bool {
 		r, err := http.DefaultTransport.RoundTrip(newRequest(t, http.MethodHead, house.Plain("/streams/studio")))
 		if err != nil {
@@ -31,7 +37,7 @@ func TestPlayersComeByWayOfTheHouse(t *testing.T) {
 		return r.StatusCode == http.StatusFound && strings.HasPrefix(r.Header.Get("Location"), fmt.Sprintf("http://127.0.0.1:%d/streams/Studio", pump.Port))
 	})
 	at := func(id, ending string) string {
-		path, query, _ := strings.Cut(pump.sign(t, "studio", time.Hour, id), "?")
+		path, query, _ := strings.Cut(signer.sign(t, "studio", time.Hour, id), "?")
 		return fmt.Sprintf("127.0.0.1:%d/streams/%s%s?%s", house.Port, path, ending, query)
 	}
 	const playing = 5 * time.Second
