@@ -312,6 +312,11 @@ func (b *browser) tree(p *teller) {
 	if b.eval(overlap) != "false" {
 		t.Error("pumps lie over each other")
 	}
+	b.run("a phone", chromedp.EmulateViewport(390, 844), script("location.hash = '#/fleet'"))
+	b.until("the fleet", "document.querySelectorAll('.card').length === 7")
+	b.run("the tree again", script("location.hash = '#/tree/studio'"))
+	b.until("it opens where the source is", "(() => { const r = document.querySelector('.tree .source')?.getBoundingClientRect(); return r && r.left > 0 && r.right < innerWidth; })()")
+	b.run("the window", chromedp.EmulateViewport(1280, 900))
 	b.w.later(10 * time.Second) // toronto dies; the others go on
 	for _, id := range []string{"ottawa", "montreal", "winnipeg", "halifax", "gaspe"} {
 		p.tell(id, 10, 0)

@@ -79,6 +79,15 @@ function picture(path, list) {
     ...nodes.map(box));
 }
 
+/** toSource scrolls a picture that is wider than the window to where the source is. */
+function toSource(stage) {
+  const source = stage.querySelector('.source');
+  if (!source) return;
+  const r = source.getBoundingClientRect();
+  const window = stage.getBoundingClientRect();
+  stage.scrollLeft += r.left + r.width / 2 - (window.left + window.width / 2);
+}
+
 /** outline is the same in words. */
 function outline(list) {
   const below = (id) => list.filter((n) => (n.delivering ? n.parent : n.parent || n.wanted[0] || '') === id);
@@ -122,7 +131,10 @@ export function treeView({args}) {
     if (now === drawn) return;
     drawn = now;
     const focus = document.activeElement?.closest?.('[data-id]')?.dataset.id;
+    const at = stage.firstElementChild ? stage.scrollLeft : null;
     stage.replaceChildren(picture(path, list));
+    if (at === null) requestAnimationFrame(() => toSource(stage));
+    else stage.scrollLeft = at;
     words.replaceChildren(outline(list) || h('p', null, 'No pump has this stream.'));
     if (focus) stage.querySelector(`[data-id="${CSS.escape(focus)}"]`)?.focus();
     put(stage, 'data-pumps', list.length);
