@@ -93,7 +93,7 @@ func TestFeedRests(t *testing.T) {
 				if got := len(r.take()); got != n {
 					t.Errorf("%d packets published, want %d", got, n)
 				}
-				if few := s.reads < n/4; few != tc.fewReads {
+				if few := s.reads < n/3; few != tc.fewReads {
 					t.Errorf("%d reads for %d packets, few: %v, want %v", s.reads, n, few, tc.fewReads)
 				}
 			})
