@@ -30,7 +30,6 @@ type fakePump struct {
 	refuse  error
 	kicked  []string
 	retried []string
-	figures []Figures
 	journal *Journal
 }
 
