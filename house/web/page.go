@@ -61,7 +61,7 @@ func (s *site) shell(w http.ResponseWriter, r *http.Request) {
 	}
 	if !s.opts.Secure(r) {
 		if to := s.overTLS(r); to != "" && r.URL.Path == "/" {
-			http.Redirect(w, r, to, http.StatusTemporaryRedirect)
+			http.Redirect(w, r, to, http.StatusTemporaryRedirect) // #nosec G710 -- the same host, by TLS
 			return
 		}
 		problem(w, http.StatusForbidden, errPlain.text)
