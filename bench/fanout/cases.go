@@ -14,12 +14,16 @@ type testCase struct {
 	pulse   time.Duration
 	streams int
 	servers []server
+	label   string // behind the name
 }
 
 func (c testCase) String() string {
 	s := fmt.Sprintf("%d viewers %dk %s", c.viewers, c.rate/1000, c.pulse)
 	if c.streams > 1 {
 		s += fmt.Sprintf(" %d streams", c.streams)
+	}
+	if c.label != "" {
+		s += " " + c.label
 	}
 	return s
 }
@@ -38,35 +42,38 @@ func (c testCase) paths() []string {
 
 const ms = time.Millisecond
 
+// growth is how many watch the same stream at the same pulse, one number behind the other:
+// with ten the cost is that of a stream, whoever watches; from there on each viewer should
+// add the same.
+var growth = []int{10, 500, 1000, 5000, 10_000}
+
 // cases lists the workloads: viewers, rates and pulses in all combinations; then the same
 // stream for few and for very many viewers, behind TLS, and the same viewers spread over
-// many streams, which should cost what one stream does.
+// many streams, which should cost what one stream does. With only, those whose name contains
+// one of its parts.
 func cases(short bool, only string) []testCase {
 	if short {
-		return []testCase{{300, 300_000, 100 * ms, 1, servers[1:]}}
+		return []testCase{{viewers: 300, rate: 300_000, pulse: 100 * ms, streams: 1, servers: servers[1:]}}
 	}
 	var all []testCase
 	for _, viewers := range []int{1000, 5000} {
 		for _, rate := range []int{300_000, 1_000_000} {
 			for _, pulse := range []time.Duration{20 * ms, 100 * ms, 200 * ms} {
-				all = append(all, testCase{viewers, rate, pulse, 1, servers})
+				all = append(all, testCase{viewers: viewers, rate: rate, pulse: pulse, streams: 1, servers: servers})
 			}
 		}
 	}
-	for _, viewers := range []int{500, 2000, 10_000} {
-		all = append(all, testCase{viewers, 300_000, 100 * ms, 1, servers})
+	for _, viewers := range growth {
+		all = append(all, testCase{viewers: viewers, rate: 300_000, pulse: 100 * ms, streams: 1, servers: servers[1:], label: "growth"})
 	}
 	for _, rate := range []int{300_000, 1_000_000} {
-		all = append(all, testCase{2000, rate, 200 * ms, 1, withTLS})
+		all = append(all, testCase{viewers: 2000, rate: rate, pulse: 200 * ms, streams: 1, servers: withTLS})
 	}
-	all = append(all, testCase{5000, 300_000, 200 * ms, 100, servers[2:]}) // the floor has one stream
-	var list []testCase
-	for _, c := range all {
-		if strings.Contains(c.String(), only) {
-			list = append(list, c)
-		}
-	}
-	return list
+	all = append(all, testCase{viewers: 5000, rate: 300_000, pulse: 200 * ms, streams: 100, servers: servers[2:]}) // the floor has one stream
+	parts := strings.Split(only, ",")
+	return slices.DeleteFunc(all, func(c testCase) bool {
+		return !slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(c.String(), part) })
+	})
 }
 
 // server is something to measure. A floor with an egress writes as the pump's does.

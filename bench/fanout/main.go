@@ -2,8 +2,9 @@
 // pump with either way out, in turn, with the same source, the same viewers and the
 // same cadence, and prints one table. Every figure of a table comes from one run.
 //
-//	go run ./bench/fanout                     the whole matrix, about fifteen minutes
-//	go run ./bench/fanout -short              one row of each kind, about a minute
+//	go run ./bench/fanout                       the whole matrix, about twenty minutes
+//	go run ./bench/fanout -short                one row of each kind, about a minute
+//	go run ./bench/fanout -awake -only growth   one stream for 10 to 10,000 viewers, no processor asleep
 //
 // It exits 1 when something that is exact is wrong: a packet lost, a copy in user
 // space, more than one write a viewer and flush, an allocation a viewer. It never fails
@@ -29,16 +30,29 @@ func main() {
 		return
 	}
 	short := flag.Bool("short", false, "one small case instead of the matrix")
-	only := flag.String("only", "", "only the cases whose name contains this, such as '1000 300k 100ms'")
+	only := flag.String("only", "", "only the cases whose name contains one of these, such as '1000 viewers 300k 100ms,5000 viewers'")
+	stayAwake := flag.Bool("awake", false, "keep the processors from sleeping meanwhile (root)")
 	duration := flag.Duration("duration", 10*time.Second, "steady state of each run")
 	out := flag.String("out", "bench/out", "folder for fanout.md and fanout.json")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, cases(*short, *only), *duration, *out); err != nil {
+	if err := runAwake(ctx, *stayAwake, cases(*short, *only), *duration, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "fanout:", err)
 		os.Exit(1)
 	}
+}
+
+func runAwake(ctx context.Context, stay bool, list []testCase, duration time.Duration, out string) error {
+	if !stay {
+		return run(ctx, list, duration, out)
+	}
+	sleep, err := awake()
+	if err != nil {
+		return err
+	}
+	defer sleep()
+	return run(ctx, list, duration, out)
 }
 
 func run(ctx context.Context, list []testCase, duration time.Duration, out string) error {

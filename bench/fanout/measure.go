@@ -125,7 +125,7 @@ func (must) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
 // server's counters at both ends of a window inside of the steady state.
 func audience(ctx context.Context, c testCase, s server, duration time.Duration, base, admin string, pid int) (row, error) {
 	ramp := float64(min(c.viewers/2, 1000))
-	r := row{Case: c.String(), Server: s.name, TLS: s.tls, Viewers: c.viewers, PulseMS: float64(c.pulse.Milliseconds()), RateBPS: c.rate}
+	r := row{Case: c.String(), Server: s.name, TLS: s.tls, Pump: s.pump, Viewers: c.viewers, PulseMS: float64(c.pulse.Milliseconds()), RateBPS: c.rate}
 	counters := func() (map[string]float64, error) { return scrape(ctx, admin) }
 	if !s.pump {
 		counters = func() (map[string]float64, error) { return floorWrites(pid) }
@@ -137,8 +137,8 @@ func audience(ctx context.Context, c testCase, s server, duration time.Duration,
 	var counted window
 	readings := make(chan error, 1)
 	go func() {
-		rise := time.Duration(float64(c.viewers)/ramp*float64(time.Second)) + 4*time.Second
-		readings <- counted.read(ctx, counters, rise, duration-5*time.Second)
+		rise := time.Duration(float64(c.viewers)/ramp*float64(time.Second)) + 3*time.Second
+		readings <- counted.read(ctx, counters, rise, duration-4*time.Second)
 	}()
 	var urls []string
 	for _, path := range c.paths() {
