@@ -21,8 +21,9 @@ PEERS_FLAGS  ?=
 BASELINE     ?= bench/baseline.txt
 BENCHES      := ./bench ./ringbuf ./asf ./mmsh ./ingest
 
-# The tests with real players keep time: nothing else may run beside them.
-UNIT = $$(go list ./... | grep -v '/internal/e2e')
+# The tests with real players, and with a line between two pumps, keep time: nothing else may run beside them.
+REAL := ./internal/e2e/... ./internal/linktest/...
+UNIT = $$(go list ./... | grep -v -e '/internal/e2e' -e '/internal/linktest')
 
 # Built with this tag, freed slabs are poisoned and misuse panics.
 DEBUG_TAG  := ringbufdebug
@@ -46,7 +47,7 @@ test: ## every test with the race detector, real players included (installs them
 	scripts/install-test-deps
 	go test -race -timeout 10m -p $(TEST_P) $(UNIT)
 	go test -race -timeout 10m -p $(TEST_P) -tags $(DEBUG_TAG) $(DEBUG_PKGS)
-	go test -race -timeout 15m ./internal/e2e/...
+	scripts/test-real -race $(REAL)
 
 race: ## the tests without real programs, quick, with the race detector
 	go test -race -short -timeout 5m $(UNIT)

@@ -49,6 +49,7 @@ var table = []row{
 	{beside, "internal/certtest", ""},
 	{beside, "internal/e2e", ""},
 	{beside, "internal/linktest", ""},
+	{beside, "internal/scripts", ""},
 	{beside, "internal/soak", ""},
 }
 

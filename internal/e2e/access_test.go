@@ -108,7 +108,7 @@ func TestExpiryWithFFmpeg(t *testing.T) {
 	t.Parallel()
 	pump := Pump(t, "signing: {keys: [{name: k, secret: 0123456789abcdef}]}\nstreams: [{path: card, type: test_card, play: {signed: true}}]\n")
 	pump.WaitState(t, "card", "live", 20*time.Second)
-	f := startFFmpeg(t, pump.MMSH(pump.sign(t, "card", 12*time.Second, "a")), 0)
+	f := startFFmpeg(t, pump.MMSH(pump.sign(t, "card", 20*time.Second, "a"))) // some of which it takes to start
 	r := f.wait(t, 40*time.Second).WithoutEnd()
 	r.CheckFrom(t, r.Settled(), 5*time.Second)
 	pump.eventuallyLeft(t, "card a expired")

@@ -29,7 +29,7 @@ func TestDemo(t *testing.T) {
 	})
 
 	check := audience(t, url)
-	toTheEnd := startFFmpeg(t, url, 0)
+	toTheEnd := startFFmpeg(t, url)
 	vlcToTheEnd := startVLC(t, url, "--play-and-exit")
 	checkOthers := startOtherPlayers(t, url)
 	check()

@@ -13,41 +13,32 @@ import (
 	"time"
 )
 
-// FFmpegPlay decodes picture and sound of the address for d of media time, as fast as they come, and
-// notes when each decoded frame came out. Further input options go before the address ("-re" for a file).
+// FFmpegPlay decodes picture and sound of the address, as fast as they come, until it has d of both, and notes when
+// each decoded frame came out. Further input options go before the address ("-re" for a file).
 func FFmpegPlay(t *testing.T, url string, d time.Duration, inputOptions ...string) Result {
 	t.Helper()
 	return StartFFmpegPlay(t, url, d, inputOptions...)()
 }
 
-// StartFFmpegPlay begins to play; the function it returns waits for the end.
+// StartFFmpegPlay begins to play; the function it returns waits until d is decoded.
 func StartFFmpegPlay(t *testing.T, url string, d time.Duration, inputOptions ...string) (wait func() Result) {
 	t.Helper()
-	f := startFFmpeg(t, url, d, inputOptions...)
+	f := startFFmpeg(t, url, inputOptions...)
 	return func() Result {
 		t.Helper()
-		return f.wait(t, d+30*time.Second)
+		f.until(t, d, lasts(d))
+		return f.leave(t)
 	}
 }
 
-// ffmpegPlayer is FFmpeg at play.
-type ffmpegPlayer struct {
-	*process
-	tracks [2]chan track // what came out, picture and sound; there when the process has ended
-}
-
-// startFFmpeg begins to play for d of media time, or to the end of the stream when d is 0.
-func startFFmpeg(t *testing.T, url string, d time.Duration, inputOptions ...string) *ffmpegPlayer {
+// startFFmpeg begins to play, until it is stopped or the stream ends.
+func startFFmpeg(t *testing.T, url string, inputOptions ...string) *player {
 	t.Helper()
 	need(t, "ffmpeg")
 	args := append([]string{"-nostdin", "-hide_banner", "-nostats", "-v", "level+warning"}, inputOptions...)
 	args = append(args, "-i", url)
 	for i, what := range []string{"0:v", "0:a"} {
-		args = append(args, "-map", what)
-		if d > 0 {
-			args = append(args, "-t", strconv.FormatFloat(d.Seconds(), 'f', 3, 64))
-		}
-		args = append(args, "-fps_mode", "passthrough", "-f", "framecrc", "-flush_packets", "1", fmt.Sprintf("pipe:%d", 3+i))
+		args = append(args, "-map", what, "-fps_mode", "passthrough", "-f", "framecrc", "-flush_packets", "1", fmt.Sprintf("pipe:%d", 3+i))
 	}
 	cmd := exec.Command("ffmpeg", args...)
 
@@ -60,34 +51,17 @@ func startFFmpeg(t *testing.T, url string, d time.Duration, inputOptions ...stri
 		readers[i] = r
 		cmd.ExtraFiles = append(cmd.ExtraFiles, w)
 	}
-	f := &ffmpegPlayer{process: start(t, "ffmpeg "+url, cmd)}
-	for i := range readers {
+	f := &player{process: start(t, "ffmpeg "+url, cmd), complains: ffmpegComplains}
+	for i, into := range []*track{&f.result.Video, &f.result.Audio} {
 		_ = cmd.ExtraFiles[i].Close()
-		f.tracks[i] = make(chan track, 1)
-		go func() { f.tracks[i] <- readFrames(f.began, readers[i]) }()
+		f.watching.Go(func() { f.readFrames(readers[i], into) })
 	}
 	return f
 }
 
-// wait gives FFmpeg the time to end by itself, with status 0, and returns what it did.
-func (f *ffmpegPlayer) wait(t *testing.T, limit time.Duration) Result {
-	t.Helper()
-	if !f.ended(limit) {
-		t.Errorf("%s has not ended after %v", f.name, limit)
-	}
-	f.kill()
-	r := Result{Player: f.name, Video: <-f.tracks[0], Audio: <-f.tracks[1], Complaints: f.said(ffmpegComplains)}
-	if f.err != nil {
-		t.Errorf("%s: %v", f.name, f.err)
-	}
-	t.Log(r)
-	return r
-}
-
 // readFrames reads one framecrc output: "#tb 0: 1/25", then "stream, dts, pts, duration, size, crc" a frame.
-func readFrames(began time.Time, r io.ReadCloser) track {
+func (p *player) readFrames(r io.ReadCloser, into *track) {
 	defer func() { _ = r.Close() }()
-	var tr track
 	num, den := int64(1), int64(1000)
 	for scan := bufio.NewScanner(r); scan.Scan(); {
 		text := scan.Text()
@@ -103,9 +77,9 @@ func readFrames(began time.Time, r io.ReadCloser) track {
 		if err != nil {
 			continue
 		}
-		tr = append(tr, mark{time.Since(began), time.Duration(pts * num * int64(time.Second) / den)})
+		m := mark{time.Since(p.began), time.Duration(pts * num * int64(time.Second) / den)}
+		p.note(func(*Result) { *into = append(*into, m) })
 	}
-	return tr
 }
 
 // ffmpegComplains is true for every error, and for warnings of the decoders. Warnings from elsewhere are

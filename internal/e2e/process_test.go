@@ -85,7 +85,7 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// stop asks with the signal and tells whether the process ended within the limit; then it is killed.
+// stop asks with the signal and tells whether the process ended within the limit, and its slack; then it is killed.
 func (p *process) stop(sig os.Signal, limit time.Duration) bool {
 	_ = p.cmd.Process.Signal(sig)
 	ended := p.ended(limit)
@@ -93,8 +93,9 @@ func (p *process) stop(sig os.Signal, limit time.Duration) bool {
 	return ended
 }
 
+// ended tells whether the process ends within the limit, and its slack.
 func (p *process) ended(limit time.Duration) bool {
-	timer := time.NewTimer(limit)
+	timer := time.NewTimer(slack * limit)
 	defer timer.Stop()
 	select {
 	case <-p.done:

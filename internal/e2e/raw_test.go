@@ -70,7 +70,7 @@ func joinRawAt(dialer *net.Dialer, host string, port int, path string, secure bo
 }
 
 func (v *rawViewer) ask(address, path string) error {
-	_ = v.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = v.conn.SetDeadline(time.Now().Add(slack * 10 * time.Second))
 	_, err := fmt.Fprintf(v.conn, "GET /streams/%s HTTP/1.0\r\nUser-Agent: NSPlayer/4.1.0.3856\r\nHost: %s\r\nPragma: xPlayStrm=1\r\n\r\n", path, address)
 	if err != nil {
 		return err
@@ -88,9 +88,14 @@ func (v *rawViewer) ask(address, path string) error {
 	return nil
 }
 
-// next reads one packet; it waits for it no longer than limit. io.EOF says that the body ended between two packets.
-func (v *rawViewer) next(limit time.Duration) (f rawFrame, err error) {
-	_ = v.conn.SetReadDeadline(time.Now().Add(limit))
+// next reads one packet; it waits for it no longer than the limit, and its slack. io.EOF says that the body ended
+// between two packets.
+func (v *rawViewer) next(limit time.Duration) (rawFrame, error) {
+	return v.nextBy(time.Now().Add(slack * limit))
+}
+
+func (v *rawViewer) nextBy(deadline time.Time) (f rawFrame, err error) {
+	_ = v.conn.SetReadDeadline(deadline)
 	var head [4]byte
 	if _, err = io.ReadFull(v.r, head[:]); err != nil {
 		return f, err
@@ -115,7 +120,7 @@ func (v *rawViewer) next(limit time.Duration) (f rawFrame, err error) {
 func (v *rawViewer) close() { _ = v.conn.Close() }
 
 // watchRaw joins and reads packets until enough holds for what it has; it fails the test when that takes longer
-// than the limit.
+// than the limit, and its slack.
 func watchRaw(t *testing.T, port int, path string, secure bool, limit time.Duration, enough func([]rawFrame) bool) []rawFrame {
 	t.Helper()
 	v, err := joinRaw(port, path, secure)
@@ -126,7 +131,7 @@ func watchRaw(t *testing.T, port int, path string, secure bool, limit time.Durat
 	defer v.close()
 	var frames []rawFrame
 	for !enough(frames) {
-		f, err := v.next(max(time.Millisecond, limit-time.Since(v.began)))
+		f, err := v.nextBy(v.began.Add(slack * limit))
 		if err != nil {
 			t.Errorf("raw viewer of %s, after %d packets: %v", path, len(frames), err)
 			return frames

@@ -18,54 +18,45 @@ type vlcCounters struct {
 	corrupted, gaps         int
 }
 
-// watchVLC looks at VLC's counters five times a second until d after the first picture came out.
-func watchVLC(p *process, socket string, d time.Duration) (Result, error) {
-	const patience = 20 * time.Second // for the first picture
-	r := Result{Player: p.name}
-	rc, err := dialVLC(p, socket)
+// readCounters looks at VLC's counters five times a second until it ends.
+func (p *player) readCounters(socket string) {
+	rc, err := dialVLC(p.process, socket)
 	if err != nil {
-		return r, err
+		p.lost(err)
+		return
 	}
 	defer func() { _ = rc.Close() }()
 	answers := bufio.NewReader(rc)
 
 	look := time.NewTicker(200 * time.Millisecond)
 	defer look.Stop()
-	var atJoin, now vlcCounters
-	rate, limit := 0, patience
-	for joined := false; time.Since(p.began) < limit; {
+	for rate := 0; ; {
 		select {
 		case <-look.C:
 		case <-p.done:
-			return r, fmt.Errorf("it ended by itself: %v", p.err)
+			p.lost(fmt.Errorf("it ended by itself: %v", p.err))
+			return
 		}
-		if now, err = askStats(rc, answers); err != nil {
-			return r, err
+		counters, err := askStats(rc, answers)
+		if err == nil && rate == 0 && counters.played > 0 {
+			rate, err = askSampleRate(rc, answers)
 		}
-		if rate == 0 && now.played > 0 {
-			if rate, err = askSampleRate(rc, answers); err != nil {
-				return r, err
-			}
+		if err != nil {
+			p.lost(err)
+			return
 		}
-		r.note(time.Since(p.began), now, rate)
-		playing := len(r.Video) > 0 && len(r.Audio) > 0
-		if limit == patience && playing {
-			limit = time.Since(p.began) + d
-		}
-		if playing && !joined && time.Since(p.began) > r.Joined() {
-			joined, atJoin = true, now
-		}
+		at := time.Since(p.began)
+		p.note(func(r *Result) { r.count(at, counters, rate) })
 	}
-	r.Lost = now.lostPictures - atJoin.lostPictures + now.lostBlocks - atJoin.lostBlocks
-	if now.corrupted > 0 || now.gaps > 0 {
-		r.Complaints = append(r.Complaints, line{time.Since(p.began),
-			fmt.Sprintf("statistics: %d corrupted, %d discontinuities", now.corrupted, now.gaps)})
-	}
-	return r, nil
 }
 
-// note adds marks where the counters have moved.
-func (r *Result) note(at time.Duration, c vlcCounters, rate int) {
+// count adds marks where the counters have moved. What came damaged is a complaint; what was thrown away because it was
+// too late, when VLC had it, is told and not judged.
+func (r *Result) count(at time.Duration, c vlcCounters, rate int) {
+	r.Lost = c.lostPictures + c.lostBlocks
+	if r.Complaints = nil; c.corrupted > 0 || c.gaps > 0 {
+		r.Complaints = []line{{at, fmt.Sprintf("statistics: %d corrupted, %d discontinuities", c.corrupted, c.gaps)}}
+	}
 	pictures := time.Duration(c.displayed) * time.Second / frameRate
 	if c.displayed > 0 && (len(r.Video) == 0 || r.Video[len(r.Video)-1].media != pictures) {
 		r.Video = append(r.Video, mark{at, pictures})
@@ -87,7 +78,7 @@ func dialVLC(p *process, socket string) (net.Conn, error) {
 		if err == nil {
 			return conn, nil
 		}
-		if time.Since(p.began) > 15*time.Second {
+		if time.Since(p.began) > slack*15*time.Second {
 			return nil, fmt.Errorf("remote control: %w", err)
 		}
 		select {
@@ -100,7 +91,7 @@ func dialVLC(p *process, socket string) (net.Conn, error) {
 
 // ask sends a command and reads its answer up to the line that holds end.
 func ask(rc net.Conn, answers *bufio.Reader, command, end string) (string, error) {
-	if err := rc.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := rc.SetDeadline(time.Now().Add(slack * 5 * time.Second)); err != nil {
 		return "", err
 	}
 	if _, err := fmt.Fprintln(rc, command); err != nil {
