@@ -167,7 +167,7 @@ func tryPush(t *testing.T, p *PumpProc, authorization string) *http.Response {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(slack * 10 * time.Second))
 	fmt.Fprintf(conn, "POST /streams/push_push HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-wms-pushsetup\r\nCookie: push-id=0\r\nContent-Length: 0\r\n%s\r\n", authorization)
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
@@ -186,8 +186,8 @@ func TestClockJumps(t *testing.T) {
 	}
 	above := Pump(t, "streams:\n  - {name: Card, type: test_card, path: card}")
 	pump := Pump(t, fmt.Sprintf(`
-stall: {timeout: 5s}
-hold: 5s
+stall: {timeout: 20s}
+hold: 20s
 streams:
   - {name: Card, type: test_card, path: card}
   - {name: Pull, type: mmsh_pull, path: pull, source_options: {url: '%s'}}

@@ -63,7 +63,7 @@ func dialEncoder(t *testing.T, port int) (*rawEncoder, error) {
 		return nil, err
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
+	_ = conn.SetDeadline(time.Now().Add(slack * 2 * time.Minute))
 	return &rawEncoder{conn: conn}, nil
 }
 

@@ -249,7 +249,7 @@ func TestFlappingSource(t *testing.T) {
 		t.Skip("takes its time; left out with -short")
 	}
 	t.Parallel()
-	pump := Pump(t, "lag: {max: 3s}\nburst: {max: 500ms}\nstreams:\n  - {name: Flap, type: mmsh_push, path: flap}")
+	pump := Pump(t, "lag: {max: 6s}\nburst: {max: 500ms}\nstreams:\n  - {name: Flap, type: mmsh_push, path: flap}")
 	source := newFlapSource()
 	record := &flapRecord{numbers: map[uint32]uint32{}}
 	stop, done := make(chan struct{}), make(chan struct{})

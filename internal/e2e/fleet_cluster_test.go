@@ -193,7 +193,7 @@ func (a *askers) end() {
 func (a *askers) ask(i int, every time.Duration) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 1}
 	defer transport.CloseIdleConnections()
-	c := &http.Client{Transport: transport, Timeout: time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	c := &http.Client{Transport: transport, Timeout: slack * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	since := time.Now() // of the last redirect
 	for n, due := 0, time.Now(); ; n++ {
 		due = due.Add(every)
@@ -219,6 +219,9 @@ func (a *askers) ask(i int, every time.Duration) {
 		a.mu.Lock()
 		a.longest = max(a.longest, time.Since(since), since.Sub(began))
 		a.mu.Unlock()
+		if rest := time.Now().Add(time.Since(began)); rest.After(due) {
+			due = rest // the machine cannot bear so many: leave as much of it to those who are asked
+		}
 	}
 }
 
@@ -240,7 +243,7 @@ func (a *askers) redirect(c *http.Client, h *HouseProc, viewer int) string {
 	return ""
 }
 
-// judge fails the test if somebody was without a redirect for more than two seconds since the last call, and begins anew.
+// judge fails the test if somebody was without a redirect for long since the last call, and begins anew.
 func (a *askers) judge(t *testing.T, what string) {
 	t.Helper()
 	a.mu.Lock()
@@ -252,7 +255,7 @@ func (a *askers) judge(t *testing.T, what string) {
 		served = append(served, a.served[i].Swap(0))
 	}
 	t.Logf("%s: redirects by house %v, %d had to ask the next house (last: %s), the longest without one was %v", what, served, a.missed.Swap(0), bad, longest.Round(time.Millisecond))
-	if longest > 2*time.Second {
+	if longest > slack*2*time.Second {
 		t.Errorf("%s: somebody got no redirect for %v", what, longest)
 	}
 }

@@ -66,7 +66,7 @@ func newHouse(t *testing.T, name, config string) *HouseProc {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(h.Dir, "data", "control.sock"))
 	}
-	h.control = &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}, Timeout: 15 * time.Second}
+	h.control = &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}, Timeout: slack * 15 * time.Second}
 	return h
 }
 
@@ -141,7 +141,7 @@ func (h *HouseProc) Roster() string {
 
 // plainClient keeps no connection, so that nothing is left over.
 var plainClient = &http.Client{
-	Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second,
+	Transport: &http.Transport{DisableKeepAlives: true}, Timeout: slack * 5 * time.Second,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 

@@ -49,7 +49,7 @@ func (h *HouseProc) CA(t *testing.T) string {
 
 // clientFrom is plainClient, but its connections come from a certain address of this machine.
 func clientFrom(address string) *http.Client {
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}, Timeout: 5 * time.Second}
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}, Timeout: slack * 5 * time.Second}
 	c := *plainClient
 	c.Transport = &http.Transport{DisableKeepAlives: true, DialContext: d.DialContext}
 	return &c

@@ -146,11 +146,14 @@ func (x *tree) repaired(t *testing.T, from time.Time, ids ...string) {
 		})
 		took := time.Since(from)
 		t.Logf("%s had packets from %s after %v", id, want, took.Round(time.Millisecond))
-		if took > 5*time.Second {
-			t.Errorf("%s was without packets for %v, want at most 5 s", id, took)
+		if took > healing {
+			t.Errorf("%s was without packets for %v, want at most %v", id, took, healing)
 		}
 	}
 }
+
+// healing is how long a fleet may take to get over what happens to it; within a second or two, when the machine has the time.
+const healing = slack * 5 * time.Second
 
 // perLeaf is how many viewers watch at each leaf.
 const perLeaf = 50
@@ -229,8 +232,8 @@ func TestFleetTree(t *testing.T) {
 		}
 		took := time.Since(back)
 		t.Logf("packets were at the leaves %v after the encoder came back", took.Round(time.Millisecond))
-		if took > 5*time.Second {
-			t.Errorf("packets were at the leaves %v after the encoder came back, want at most 5 s", took)
+		if took > healing {
+			t.Errorf("packets were at the leaves %v after the encoder came back, want at most %v", took, healing)
 		}
 	}
 	eventually(t, 20*time.Second, "every viewer is still there", full)
@@ -266,7 +269,7 @@ func (x *tree) changes(t *testing.T) {
 		}
 		took := time.Since(began)
 		t.Logf("a change was at all pumps after %v", took.Round(time.Millisecond))
-		if took > 5*time.Second {
+		if took > healing {
 			t.Errorf("a change took %v to reach all pumps", took)
 		}
 	}
@@ -307,7 +310,7 @@ func (x *tree) kicks(t *testing.T) {
 	select {
 	case n := <-ended:
 		t.Logf("a viewer was cut off %v after it was asked for, with %d bytes", time.Since(began).Round(time.Millisecond), n)
-	case <-time.After(5 * time.Second):
+	case <-time.After(healing):
 		t.Error("a viewer that was kicked is still served")
 	}
 }

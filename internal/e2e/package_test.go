@@ -73,7 +73,7 @@ func newMachine(t *testing.T) *machine {
 // run runs a command on the machine and gives what it printed, and whether it ended with 0.
 func (m *machine) run(command ...string) (string, bool) {
 	m.Helper()
-	ctx, cancel := context.WithTimeout(m.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(m.Context(), slack*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/usr/bin/env", command...) // which looks for it on the machine
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C", "HOME=/root"}

@@ -24,12 +24,12 @@ func browser(t *testing.T, url string) context.Context {
 	t.Cleanup(stop)
 	ctx, leave := chromedp.NewContext(ctx)
 	t.Cleanup(func() {
-		ending, cancel := context.WithTimeout(ctx, 10*time.Second)
+		ending, cancel := context.WithTimeout(ctx, slack*10*time.Second)
 		defer cancel()
 		_ = chromedp.Cancel(ending) // waits until the browser has ended
 		leave()
 	})
-	ctx, late := context.WithTimeout(ctx, time.Minute)
+	ctx, late := context.WithTimeout(ctx, slack*time.Minute)
 	t.Cleanup(late)
 	do(t, ctx, chromedp.Navigate(url))
 	return ctx
@@ -83,7 +83,7 @@ func TestPageInABrowser(t *testing.T) {
 	if said := press(t, ctx, `button[aria-label="Cut off viewer 1"]`); !strings.Contains(said, "Viewer 1 is cut off.") {
 		t.Errorf("the page says %q", said)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(slack * 10 * time.Second))
 	if _, err := io.Copy(io.Discard, conn); os.IsTimeout(err) {
 		t.Error("the viewer is still there")
 	}
@@ -132,7 +132,7 @@ func playPlain(t *testing.T, port int) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(slack * 10 * time.Second))
 	if _, err := io.WriteString(conn, "GET /streams/card.asf HTTP/1.0\r\nHost: pump\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}

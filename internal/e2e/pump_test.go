@@ -123,7 +123,7 @@ func (p *PumpProc) Stop(t *testing.T) {
 	}
 	p.stopped = true
 	if !p.proc.stop(syscall.SIGTERM, 30*time.Second) {
-		t.Error("stream-pump has not ended 30s after SIGTERM")
+		t.Error("stream-pump does not end after SIGTERM")
 	}
 	if p.proc.err != nil {
 		t.Errorf("stream-pump: %v", p.proc.err)
@@ -175,7 +175,7 @@ func (p *PumpProc) WaitState(t *testing.T, path, state string, limit time.Durati
 // get asks the admin port and gives the status, 0 when there is no answer.
 func (p *PumpProc) get(t *testing.T, path string, into any) int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), slack*5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", p.AdminPort, path), nil)
 	if err != nil {

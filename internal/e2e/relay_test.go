@@ -84,7 +84,7 @@ func (r *relay) pass(c net.Conn) {
 	}
 	defer r.drop(c)
 	for _, address := range r.to {
-		up, err := net.DialTimeout("tcp", address, time.Second)
+		up, err := net.DialTimeout("tcp", address, slack*time.Second)
 		if err != nil {
 			continue
 		}

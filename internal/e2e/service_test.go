@@ -126,7 +126,7 @@ func TestSocketActivation(t *testing.T) {
 	defer func() { _ = waiting.Close() }()
 	_, _ = fmt.Fprint(waiting, "GET /streams/card.asx HTTP/1.0\r\nHost: pump\r\n\r\n")
 	p.Restart(t)
-	_ = waiting.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = waiting.SetReadDeadline(time.Now().Add(slack * 20 * time.Second))
 	if resp, err := http.ReadResponse(bufio.NewReader(waiting), nil); err != nil || resp.StatusCode != http.StatusOK {
 		t.Errorf("who connected meanwhile got %v, %v", resp, err)
 	}

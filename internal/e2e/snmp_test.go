@@ -25,7 +25,7 @@ func startSNMPD(t *testing.T, master string) *snmpd {
 	need(t, "snmpd", "snmpwalk", "snmpget", "snmpset")
 	s := &snmpd{dir: publicDir(t), master: master, port: freePort(t)}
 	// snmpd keeps a snmpd.conf of its own in its folder.
-	text := fmt.Sprintf("rocommunity test 127.0.0.1\nrwcommunity write 127.0.0.1\nmaster agentx\nagentXSocket %s\nagentXPerms 0777 0777\nagentXTimeout 2\n", master)
+	text := fmt.Sprintf("rocommunity test 127.0.0.1\nrwcommunity write 127.0.0.1\nmaster agentx\nagentXSocket %s\nagentXPerms 0777 0777\nagentXTimeout 10\n", master)
 	if err := os.WriteFile(filepath.Join(s.dir, "agent.conf"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -44,9 +44,9 @@ func (s *snmpd) launch(t *testing.T) {
 // run runs one of Net-SNMP's tools with our MIB file and gives what it printed.
 func (s *snmpd) run(t *testing.T, tool, community string, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), slack*20*time.Second)
 	defer cancel()
-	all := append([]string{"-v2c", "-c", community, "-r", "1", "-t", "3", "-M", "../../pump/snmp/testdata/mibs:../../share/mibs", "-m", "STREAM-PUMP-MIB",
+	all := append([]string{"-v2c", "-c", community, "-r", "3", "-t", "10", "-M", "../../pump/snmp/testdata/mibs:../../share/mibs", "-m", "STREAM-PUMP-MIB",
 		fmt.Sprintf("127.0.0.1:%d", s.port)}, args...)
 	cmd := exec.CommandContext(ctx, tool, all...)
 	cmd.Env = append(os.Environ(), "SNMP_PERSISTENT_DIR="+s.dir, "SNMPCONFPATH="+s.dir)

@@ -130,7 +130,7 @@ func TestStunnelCarriesAnEncoder(t *testing.T) {
 		p := startTunnelledPump(t, "ssl_client_certificate: require\nssl_client_ca: "+certtest.WriteFile(t, dir, "ca.pem", encoders.PEM()))
 		stranger, without := stunnel(t, p.client(""))
 		if c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", without)); err == nil {
-			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = c.SetDeadline(time.Now().Add(slack * 10 * time.Second))
 			_, _ = c.Write([]byte("GET /streams/push HTTP/1.0\r\n\r\n"))
 			if n, _ := c.Read(make([]byte, 1)); n > 0 {
 				t.Error("answered without a certificate")

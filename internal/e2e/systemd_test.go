@@ -123,7 +123,7 @@ func childOf(pid int) int {
 // run runs a command on the booted machine.
 func (b *booted) run(command ...string) (string, bool) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Context()), time.Minute) // the cleanup asks too
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Context()), slack*time.Minute) // the cleanup asks too
 	defer cancel()
 	args := append([]string{"-t", strconv.Itoa(b.init), "-m", "-p", "-n", "-u", "-i", "-C", "-r", "-w", "/usr/bin/env"}, command...)
 	cmd := exec.CommandContext(ctx, "nsenter", args...)
@@ -259,7 +259,7 @@ func TestUnderSystemd(t *testing.T) {
 	restarts := 0
 	for _, end := range []string{"ABRT", "KILL", "STOP"} {
 		if end == "STOP" {
-			b.override("stream-pump.service", "[Service]\nWatchdogSec=2\n")
+			b.override("stream-pump.service", "[Service]\nWatchdogSec=10\n")
 			b.must("systemctl", "restart", "stream-pump")
 			restarts = 0
 			b.plays(t, 8086)

@@ -83,5 +83,5 @@ func TestTLS(t *testing.T) {
 		}
 	}
 	r := ffmpeg()
-	r.CheckFrom(t, r.Settled(), atLeast)
+	r.CheckFrom(t, r.Settled(), watch)
 }
