@@ -89,12 +89,17 @@ func controlFile(w http.ResponseWriter, r *http.Request) (*roster.File, error) {
 }
 
 func (h *House) controlPlan(w http.ResponseWriter, r *http.Request) {
-	f, err := controlFile(w, r)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, config.MaxRosterBytes))
 	if err != nil {
 		controlFault(w, err)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(h.Plan(f.Roster)) // who asked may have left
+	p, err := h.Steering().Plan(r.URL.Query().Get("name"), body) // as the API does
+	if err != nil {
+		controlFault(w, err)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(p) // who asked may have left
 }
 
 func (h *House) controlInvite(w http.ResponseWriter, r *http.Request) {

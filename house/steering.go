@@ -83,6 +83,14 @@ func (s steering) ImportRoster(ctx context.Context, name string, text []byte) er
 
 func (s steering) ExportRoster() []byte { return s.h.registry.Export() }
 
+func (s steering) Plan(name string, text []byte) (*roster.Plan, error) {
+	f, err := roster.Parse(name, text)
+	if err != nil {
+		return nil, err
+	}
+	return s.h.Plan(f.Roster), nil
+}
+
 func (s steering) Invite(ctx context.Context, id string, valid time.Duration) (string, error) {
 	a, err := Invite(ctx, s.h.registry, s.h.cfg.Load(), id, valid)
 	return a.Invite, steered(err)

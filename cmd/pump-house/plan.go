@@ -58,6 +58,9 @@ func printPlan(out io.Writer, name string, plan *roster.Plan) error {
 	for _, u := range plan.Unmet {
 		line("\nIt is not as expected: %s", u)
 	}
+	if plan.Expected > 0 {
+		line("\n%d of %d expectations are met.", plan.Expected-len(plan.Unmet), plan.Expected)
+	}
 	return t.Flush()
 }
 

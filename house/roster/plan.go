@@ -23,7 +23,9 @@ type Plan struct {
 	Moves   []Move    // the most viewers first
 	Refused []Refusal // likewise
 	Pumps   []PumpChange
-	Unmet   []string // expectations of the new roster
+
+	Expected int      // expectations of the new roster
+	Unmet    []string // those that it does not fulfil
 }
 
 // Move is viewers who would be sent to another pump.
@@ -60,15 +62,16 @@ type Usable func(pump, stream string) bool
 // PlanFor works out what putting next in the place of now would do. usable is asked of the
 // pumps that both have; one that is new counts as if it did what it is for.
 func PlanFor(now, next *Roster, seats []Seat, usable Usable) *Plan {
-	p := &planner{next: next, networks: indexOf(next), load: make([]load, len(next.Pumps)), usable: func(i int, stream string) bool {
+	before := places(now)
+	p := &planner{next: next, places: places(next), networks: indexOf(next), load: make([]load, len(next.Pumps)), usable: func(i int, stream string) bool {
 		want := &next.Pumps[i]
 		if !want.Enabled {
 			return false
 		}
-		old, known := now.Pump(want.ID)
-		return !known || !old.Enabled || usable(want.ID, stream)
+		old, known := before[want.ID]
+		return !known || !now.Pumps[old].Enabled || usable(want.ID, stream)
 	}, moves: map[Move]int{}, refused: map[Refusal]int{}}
-	plan := &Plan{Viewers: len(seats), Pumps: compare(now, next)}
+	plan := &Plan{Viewers: len(seats), Pumps: compare(now, next), Expected: len(next.Expectations)}
 	for _, f := range next.Unmet() {
 		plan.Unmet = append(plan.Unmet, f.What)
 	}
@@ -83,6 +86,15 @@ func PlanFor(now, next *Roster, seats []Seat, usable Usable) *Plan {
 	}
 	p.tell(plan)
 	return plan
+}
+
+// places returns where in a roster each pump stands, by id.
+func places(r *Roster) map[string]int {
+	m := make(map[string]int, len(r.Pumps))
+	for i := range r.Pumps {
+		m[r.Pumps[i].ID] = i
+	}
+	return m
 }
 
 // tell sums up what became of all viewers.
@@ -115,6 +127,7 @@ type load struct {
 // planner places viewers one after the other.
 type planner struct {
 	next     *Roster
+	places   map[string]int // of the pumps in next, by id
 	networks *networkIndex
 	load     []load // by place in next
 	usable   func(pump int, stream string) bool
@@ -132,9 +145,9 @@ type waiting struct {
 // consider lets a viewer stay where he is if he would be sent there too, and returns those
 // who have to be placed.
 func (p *planner) consider(s *Seat) *waiting {
-	at := p.next.Index(s.Pump)
+	at, there := p.places[s.Pump]
 	levels := p.networks.levels(s.Address)
-	w := &waiting{seat: s, levels: levels, atOnce: at < 0 || !p.next.Pumps[at].Enabled}
+	w := &waiting{seat: s, levels: levels, atOnce: !there || !p.next.Pumps[at].Enabled}
 	if w.atOnce || p.next.Pumps[at].Draining {
 		return w
 	}

@@ -88,6 +88,10 @@ func TestPlan(t *testing.T) {
 			`[{"id": "a", "max_viewers": 30, "networks": ["0.0.0.0/0"]}, {"id": "b", "max_viewers": 10, "networks": ["0.0.0.0/0"]}]`, []string{"gone 192.0.2.1 20"}, always,
 			[]string{"0 stay", "gone → a 15 at once", "gone → b 5 at once"},
 		},
+		"of many networks it is told how many are others, though their number is the same": {
+			`[{"id": "ottawa", "networks": ["10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16", "10.4.0.0/16", "10.5.0.0/16"]}]`, nil, always,
+			[]string{"ottawa max_viewers: 10 → 0; networks: 2 → 5, of these 5 new, 2 gone"},
+		},
 		"expectations that are not met are told": {
 			`{"pumps": [{"id": "a", "networks": ["10.0.0.0/8"]}], "expect": ["10.0.0.1 → none"]}`, nil, always,
 			[]string{"0 stay", "unmet 10.0.0.1 goes to a, not to none"},

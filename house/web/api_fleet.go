@@ -6,21 +6,11 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/house/live"
 )
 
 // body is an answer with nothing but a body.
 type body[T any] struct{ Body T }
-
-type rosterFile struct {
-	ContentType string `header:"Content-Type"`
-	Body        []byte
-}
-
-type rosterInput struct {
-	RawBody []byte `contentType:"application/json"`
-}
 
 type eventsInput struct {
 	After uint64 `query:"after" doc:"only events with a higher number"`
@@ -39,25 +29,7 @@ func (s *site) fleetAPI(a huma.API) {
 		func(_ context.Context, in *eventsInput) (*body[[]EventInfo], error) {
 			return &body[[]EventInfo]{s.events(in)}, nil
 		})
-	export := operation(http.MethodGet, "/roster", "export-roster", "roster", RoleSteer, "The roster in the form of its file; keys as hashes.")
-	export.Responses = map[string]*huma.Response{"200": {Description: "the file", Content: map[string]*huma.MediaType{"application/json": {}}}}
-	huma.Register(a, export, func(context.Context, *struct{}) (*rosterFile, error) {
-		return &rosterFile{"application/json", s.opts.Steering.ExportRoster()}, nil
-	})
-	put := operation(http.MethodPut, "/roster", "import-roster", "roster", RoleSteer,
-		"Make the roster equal to a file. Everything that is wrong with it is told at once, with line and column.",
-		http.StatusUnprocessableEntity, http.StatusServiceUnavailable)
-	put.MaxBodyBytes = config.MaxFileBytes
-	put.SkipValidateBody = true
-	huma.Register(a, put, func(ctx context.Context, in *rosterInput) (*struct{}, error) {
-		ctx, cancel := changing(ctx)
-		defer cancel()
-		if err := s.opts.Steering.ImportRoster(ctx, "roster.json", in.RawBody); err != nil {
-			return nil, fault(err)
-		}
-		s.did(ctx, "", "imported a roster")
-		return nil, nil
-	})
+	s.rosterAPI(a)
 	huma.Register(a, operation(http.MethodGet, "/networks", "networks", "pumps", RoleLook, "All networks with the pumps that serve them, in the order of the roster."),
 		func(context.Context, *struct{}) (*body[[]NetworkInfo], error) {
 			list := []NetworkInfo{}

@@ -57,7 +57,7 @@ func TestTheDescription(t *testing.T) {
 	want := strings.Fields(strings.ReplaceAll(`DELETE_/certificates/{serial} DELETE_/clients/{id} DELETE_/pumps/{id} DELETE_/pumps/{id}/key DELETE_/session
 		DELETE_/streams/{path} DELETE_/tokens/{id} DELETE_/viewers/{pump}/{id} GET_/certificates GET_/clients/{id} GET_/events GET_/fleet GET_/live GET_/networks
 		GET_/pumps GET_/pumps/{id} GET_/roster GET_/session GET_/streams GET_/streams/{path} GET_/streams/{path}/tree GET_/tokens GET_/viewers GET_/viewers/{pump}/{id}
-		POST_/pumps/{id}/invite POST_/session POST_/sign POST_/tokens PUT_/pumps/{id} PUT_/pumps/{id}/draining PUT_/pumps/{id}/key PUT_/pumps/{id}/networks PUT_/roster
+		POST_/pumps/{id}/invite POST_/roster/plan POST_/session POST_/sign POST_/tokens PUT_/pumps/{id} PUT_/pumps/{id}/draining PUT_/pumps/{id}/key PUT_/pumps/{id}/networks PUT_/roster
 		PUT_/streams/{path}`, "\t", ""))
 	for i := range want {
 		want[i] = strings.Replace(want[i], "_", " ", 1)

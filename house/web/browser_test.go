@@ -92,7 +92,7 @@ func (b *browser) hear(event any) {
 	case *runtime.EventExceptionThrown:
 		b.faults = append(b.faults, fmt.Sprintf("an exception: %+v", e.ExceptionDetails))
 	case *cdplog.EventEntryAdded:
-		if e.Entry.Level == "error" && !strings.Contains(e.Entry.URL, "/api/v1/session") { // wrong passwords are told there
+		if e.Entry.Level == "error" && !strings.Contains(e.Entry.URL, "/api/v1/session") && !strings.Contains(e.Entry.Text, "422") { // wrong passwords and rosters are told there
 			b.faults = append(b.faults, "a complaint: "+e.Entry.Text+" "+e.Entry.URL)
 		}
 	case *network.EventRequestWillBeSent:
@@ -255,7 +255,7 @@ func TestThePage(t *testing.T) {
 		b.picture("fleet-desktop-light")
 	})
 	t.Run("every page, light and dark, wide and narrow", func(t *testing.T) {
-		for _, page := range []string{"fleet", "tree/studio", "viewers", "streams", "events", "access", "pump/calgary"} {
+		for _, page := range []string{"fleet", "tree/studio", "viewers", "streams", "events", "plan", "access", "pump/calgary"} {
 			b.run("going there", script(fmt.Sprintf("location.hash = '#/%s'", page)))
 			b.until(page, "document.querySelector('main h1') && document.querySelectorAll('main *').length > 8")
 			if page == "viewers" {
@@ -280,6 +280,7 @@ func TestThePage(t *testing.T) {
 	t.Run("the tree", func(t *testing.T) { b.tree(p) })
 	t.Run("search by id, and kick", func(t *testing.T) { b.kick() })
 	t.Run("a drain with the keyboard alone", func(t *testing.T) { b.drain() })
+	t.Run("a roster is planned, looked at, and applied", func(t *testing.T) { b.plan() })
 	t.Run("the end of the session", func(t *testing.T) {
 		w.setUsers()
 		b.run("asking for something", script("location.hash = '#/access'"))

@@ -41,6 +41,9 @@ type Steering interface {
 	ImportRoster(ctx context.Context, name string, text []byte) error
 	ExportRoster() []byte
 
+	// Plan tells what a roster file would do to the viewers of now; nothing is put in force.
+	Plan(name string, text []byte) (*roster.Plan, error)
+
 	Invite(ctx context.Context, id string, valid time.Duration) (token string, err error)
 	Certificates() []Certificate
 	Revoke(ctx context.Context, serial string) error

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -45,6 +46,7 @@ type desk struct {
 	broken    error // of everything that is kept
 	away      map[string]error
 	kicks     []string
+	planning  func() // called once while a plan is made
 	now       func() time.Time
 }
 
@@ -199,6 +201,25 @@ func (d *desk) ExportRoster() []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.roster.JSON(nil)
+}
+
+// Plan is the house's own, with the viewers that the fleet knows.
+func (d *desk) Plan(name string, text []byte) (*roster.Plan, error) {
+	f, err := roster.Parse(name, text)
+	if err != nil {
+		return nil, err
+	}
+	if f := d.planning; f != nil {
+		d.planning = nil
+		f()
+	}
+	v := d.fleet.View()
+	watchers, _ := d.fleet.Watchers(nil, math.MaxInt)
+	seats := make([]roster.Seat, len(watchers))
+	for i, w := range watchers {
+		seats[i] = roster.Seat{Pump: w.Pump, Stream: w.Stream, Address: w.Address}
+	}
+	return roster.PlanFor(v.Roster, f.Roster, seats, func(pump, stream string) bool { return v.Pump(pump).Delivers(stream) }), nil
 }
 
 func (d *desk) Invite(ctx context.Context, id string, valid time.Duration) (string, error) {

@@ -62,6 +62,7 @@ function query(o) {
 export const get = async (path, q) => (await ask('GET', path + query(q || {}))).body;
 export const whole = (path) => ask('GET', path);
 export const post = async (path, body) => (await ask('POST', path, body)).body;
+export const plan = (text, name) => ask('POST', '/roster/plan' + query({name}), text);
 export const change = async (path, body, etag) => (await ask('PUT', path, body, etag ? {'If-Match': etag} : {})).body;
 export const remove = async (path) => (await ask('DELETE', path)).body;
 export const address = (...parts) => '/' + parts.map(part).join('/');

@@ -9,6 +9,7 @@ import {treeView} from './view-tree.js';
 import {viewersView} from './view-viewers.js';
 import {streamsView} from './view-streams.js';
 import {eventsView, eventText} from './view-events.js';
+import {planView} from './view-plan.js';
 import {accessView} from './view-access.js';
 
 const pages = [
@@ -17,6 +18,7 @@ const pages = [
   {name: 'viewers', title: 'Viewers', view: viewersView},
   {name: 'streams', title: 'Streams', view: streamsView},
   {name: 'events', title: 'Events', view: eventsView},
+  {name: 'plan', title: 'Plan', view: planView},
   {name: 'access', title: 'Access', view: accessView},
 ];
 const more = [{name: 'pump', title: 'Pump', view: pumpView, under: 'fleet'}];

@@ -1,6 +1,6 @@
 // Tokens, certificates, signed addresses, and the roster as a file.
 
-import {h, say, put, keyed, confirm, field, toast} from './dom.js';
+import {h, put, keyed, confirm, field, toast} from './dom.js';
 import {on} from './format.js';
 import * as api from './api.js';
 import {fleet} from './fleet.js';
@@ -89,22 +89,9 @@ function signing() {
 }
 
 function roster() {
-  const file = h('input', {type: 'file', accept: '.json,.yaml,.yml,application/json'});
-  const error = h('p', {class: 'error', role: 'alert'});
   return h('section', {class: 'panel'}, h('h2', null, 'The roster'),
-    h('p', null, h('a', {href: '/api/v1/roster', download: 'pumps.json'}, 'Save the roster as a file'), ' ', h('button', {type: 'button', onclick: () => edit()}, 'Add a pump')),
-    h('form', {class: 'inline', onsubmit: async (e) => {
-      e.preventDefault();
-      say(error, '');
-      if (!file.files.length) return;
-      if (!await confirm('Import', 'Make the roster equal to this file? Pumps that are not in it are taken off.', 'Import', true)) return;
-      try {
-        await api.change('/roster', await file.files[0].text());
-        toast('The roster is as the file says.');
-      } catch (err) {
-        say(error, [err.message, ...(err.details || [])].join('\n'));
-      }
-    }}, field('File', file), h('button', {type: 'submit'}, 'Import')), error);
+    h('p', null, h('a', {href: '/api/v1/roster', download: 'pumps.json'}, 'Save the roster as a file'), ' · ', h('a', {href: '#/plan'}, 'Plan and apply another one')),
+    h('div', {class: 'buttons left'}, h('button', {type: 'button', onclick: () => edit()}, 'Add a pump')));
 }
 
 export function accessView({steer, me}) {

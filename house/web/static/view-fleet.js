@@ -130,7 +130,7 @@ export function fleetView() {
       return c;
     });
     none.hidden = shown.length > 0;
-    say(none, fleet.pumps.size ? 'No pump is called that.' : 'The roster has no pumps yet. Import one under Access, or add a pump with PUT /api/v1/pumps/ID.');
+    say(none, fleet.pumps.size ? 'No pump is called that.' : 'The roster has no pumps yet. Apply one under Plan, or add a pump with PUT /api/v1/pumps/ID.');
   }
   update();
   return {element, update, close: () => watch.disconnect()};
