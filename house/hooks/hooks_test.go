@@ -94,8 +94,10 @@ type world struct {
 	next   int64
 }
 
-func newWorld(t *testing.T) *world {
-	w := &world{t: t, fleet: live.New(live.Options{}), next: 1}
+func newWorld(t *testing.T) *world { return newWorldOf(t, live.Options{}) }
+
+func newWorldOf(t *testing.T, o live.Options) *world {
+	w := &world{t: t, fleet: live.New(o), next: 1}
 	w.fleet.SetStreams([]live.Stream{{Path: "studio", Enabled: true}})
 	w.fleet.SetRoster(&roster.Roster{Pumps: []roster.Pump{{ID: "a", Enabled: true, MaxViewers: 2}}})
 	return w

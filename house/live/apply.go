@@ -14,6 +14,7 @@ type link struct {
 	number int64 // of the newest batch
 	heard  time.Time
 	direct bool // heard by this house itself, not by another one
+	lost   bool // it was dead for so long that its viewers have left
 	parts  *assembly
 }
 
@@ -57,7 +58,7 @@ func (f *Fleet) Apply(b *fleet.Batch, from Source) (receipt fleet.Receipt, ok bo
 		f.crowd.empty(f, p, "the pump started anew", now)
 		*l = link{boot: b.Boot, known: b.First == 1, next: 1}
 	}
-	l.heard, l.direct = now, from == Direct
+	l.heard, l.direct, l.lost = now, from == Direct, false
 	if b.State != nil && b.Number > l.number {
 		l.number = b.Number
 		f.take(p, newReport(*b.State, b.Boot, now), now)
@@ -198,18 +199,26 @@ func (f *Fleet) setUp(p *Pump, up bool, now time.Time) {
 func (f *Fleet) Sweep(frozen bool) {
 	now := f.opts.Now()
 	for _, p := range f.View().Pumps {
-		if !p.up.Load() {
-			p.mu.Lock()
-			p.sample(p.report.Load(), false, now)
-			p.mu.Unlock()
-			continue
-		}
 		p.mu.Lock()
-		if now.Sub(p.link.heard) > f.opts.DeadAfter && (p.link.direct || !frozen) {
+		if !p.up.Load() {
+			p.sample(p.report.Load(), false, now)
+			f.lose(p, now)
+		} else if now.Sub(p.link.heard) > f.opts.DeadAfter && (p.link.direct || !frozen) {
 			f.setUp(p, false, now)
 		}
 		p.mu.Unlock()
 	}
+}
+
+// lose lets the viewers of a pump leave that has been dead for long. If it comes back with
+// them, it is asked for the list of all, and they are back. The caller holds p.mu.
+func (f *Fleet) lose(p *Pump, now time.Time) {
+	l := &p.link
+	if l.lost || p.removed || now.Sub(p.Since()) < f.opts.LostAfter {
+		return
+	}
+	f.crowd.empty(f, p, "the pump was not heard of any more", now)
+	l.lost, l.known, l.parts = true, false, nil
 }
 
 // Hurt says that a pump's connection broke: it is dead unless it is heard of within grace.

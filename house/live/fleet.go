@@ -11,6 +11,7 @@ import (
 // Options tune a [Fleet]; zero fields take the defaults.
 type Options struct {
 	DeadAfter time.Duration    // silent for so long, a pump is dead; default 3 s
+	LostAfter time.Duration    // dead for so long, its viewers have left; default ten times DeadAfter
 	Gone      int              // viewers remembered after they have left; default 10000
 	Recent    int              // happenings remembered; default 1000
 	Now       func() time.Time // default time.Now
@@ -50,6 +51,9 @@ type Stream struct {
 func New(o Options) *Fleet {
 	if o.DeadAfter <= 0 {
 		o.DeadAfter = 3 * time.Second
+	}
+	if o.LostAfter <= 0 {
+		o.LostAfter = 10 * o.DeadAfter
 	}
 	if o.Gone <= 0 {
 		o.Gone = 10_000

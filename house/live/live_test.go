@@ -538,3 +538,68 @@ func TestNothingIsLostOverBreaks(t *testing.T) {
 		}
 	}
 }
+
+// A pump that stays dead takes its viewers along: they leave the list and the counts, once,
+// and are told as gone. When it comes back with them, they are back.
+func TestTheViewersOfADeadPumpLeaveAndComeBack(t *testing.T) {
+	f, c := newFleet(t, "a", "b")
+	apply(t, f, batch(boot1, 1, 1, join("1", "anna"), join("2", "ben")))
+	left := f.Subscribe(100, func(k Kind) bool { return k == ViewerLeft })
+	defer left.Close()
+	c.add(3*time.Second + 1)
+	f.Sweep(false) // dead
+	c.add(29 * time.Second)
+	f.Sweep(false)
+	if f.Watching() != 2 || len(left.C) != 0 {
+		t.Errorf("half a minute is not over: %d viewers, %d have left", f.Watching(), len(left.C))
+	}
+	c.add(time.Second)
+	for range 3 {
+		f.Sweep(false)
+		c.add(time.Minute)
+	}
+	if all, _ := f.Watchers(nil, 10); f.Watching() != 0 || len(all) != 0 || len(left.C) != 2 {
+		t.Fatalf("%d viewers, %d listed, %d have left", f.Watching(), len(all), len(left.C))
+	}
+	if w := (<-left.C).Watcher; w.Health != fleet.HealthGone || w.Left.IsZero() || w.Reason != "the pump was not heard of any more" {
+		t.Errorf("%+v", w)
+	}
+	if w := f.ByClient("anna"); len(w) != 1 || w[0].Left.IsZero() {
+		t.Errorf("%+v", w)
+	}
+	<-left.C
+	joined := f.Subscribe(100, func(k Kind) bool { return k == ViewerJoined })
+	defer joined.Close()
+	r := apply(t, f, batch(boot1, 2, 3, leave("2"))) // it has lived on, out of hearing
+	if !r.Snapshot || r.Acked != 2 {
+		t.Fatalf("%+v", r)
+	}
+	b := batch(boot1, 3, 4)
+	b.Snapshot = &fleet.Snapshot{After: 3, Part: 0, Parts: 1, Viewers: []fleet.Viewer{viewer("1", "anna")}}
+	if r = apply(t, f, b); r.Snapshot || r.Acked != 3 || f.Watching() != 1 || len(joined.C) != 1 || len(left.C) != 0 {
+		t.Errorf("%+v, %d viewers, %d came, %d left", r, f.Watching(), len(joined.C), len(left.C))
+	}
+	if w := f.ByClient("anna"); len(w) != 1 || !w[0].Left.IsZero() || w[0].Health != fleet.HealthGood {
+		t.Errorf("%+v", w)
+	}
+	if r = apply(t, f, batch(boot1, 4, 4, join("3", ""))); r.Acked != 4 || f.Watching() != 2 {
+		t.Errorf("it does not go on: %+v, %d viewers", r, f.Watching())
+	}
+}
+
+// A pump that comes back before its viewers are given up needs no list of them.
+func TestAPumpThatIsBackInTimeKeepsItsViewers(t *testing.T) {
+	f, c := newFleet(t, "a")
+	apply(t, f, batch(boot1, 1, 1, join("1", "anna")))
+	c.add(20 * time.Second)
+	f.Sweep(false)
+	if r := apply(t, f, batch(boot1, 2, 2, join("2", ""))); r.Snapshot || f.Watching() != 2 {
+		t.Errorf("%+v, %d viewers", r, f.Watching())
+	}
+	f.Sweep(false)
+	c.add(20 * time.Second)
+	f.Sweep(false) // dead anew: the time begins anew
+	if f.Watching() != 2 {
+		t.Errorf("%d viewers", f.Watching())
+	}
+}

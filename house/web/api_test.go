@@ -478,3 +478,39 @@ func TestErrorsOfSteering(t *testing.T) {
 		t.Error("nothing is an error")
 	}
 }
+
+// Of the viewers of a pump that is not heard nobody knows how they fare; after half a minute
+// they have left, for the list as for who asks by id.
+func TestViewersOfAPumpThatIsNotHeard(t *testing.T) {
+	w := newWorld(t, nil)
+	w.seven()
+	p := w.teller()
+	p.all()
+	p.tell("calgary", 2, 0, join(1, "abc"), join(2, "def"))
+	w.later(4 * time.Second)
+	w.fleet.Sweep(false)
+	crowd := func(query string) Crowd { return read[Crowd](t, w.steer(http.MethodGet, "/api/v1/viewers"+query, "")) }
+	if c := crowd("?health=unknown"); c.All != 2 || c.Viewers[0].Health != "unknown" {
+		t.Errorf("%+v", c)
+	}
+	if c := crowd("?health=good"); c.All != 0 {
+		t.Errorf("%+v", c)
+	}
+	if c := read[ClientInfo](t, w.steer(http.MethodGet, "/api/v1/clients/abc", "")); c.Health != "unknown" {
+		t.Errorf("%+v", c)
+	}
+	w.later(31 * time.Second)
+	w.fleet.Sweep(false)
+	if c := crowd(""); c.All != 0 {
+		t.Errorf("%+v", c)
+	}
+	if c := crowd("?state=gone"); c.All != 2 || c.Viewers[0].Health != "gone" || c.Viewers[0].Left == nil {
+		t.Errorf("%+v", c)
+	}
+	if c := read[ClientInfo](t, w.steer(http.MethodGet, "/api/v1/clients/abc", "")); c.Health != "gone" {
+		t.Errorf("%+v", c)
+	}
+	if o := read[Overview](t, w.steer(http.MethodGet, "/api/v1/fleet", "")); o.Totals.KnownByID != 0 || o.Totals.Viewers != 0 {
+		t.Errorf("%+v", o.Totals)
+	}
+}

@@ -32,7 +32,7 @@ type Kicked struct {
 type ClientInfo struct {
 	Client  string       `json:"client"`
 	Fresh   bool         `json:"fresh" doc:"the pumps were asked just now; else they could not be"`
-	Health  string       `json:"health" enum:"good,poor,gone" doc:"of the newest viewer"`
+	Health  string       `json:"health" enum:"good,poor,gone,unknown" doc:"of the newest viewer"`
 	Viewers []ViewerInfo `json:"viewers" nullable:"false" doc:"the newest last; if none is there, those remembered that have left"`
 }
 
@@ -42,7 +42,7 @@ type viewersInput struct {
 	Pump   string `query:"pump" maxLength:"64"`
 	Stream string `query:"stream" maxLength:"128"`
 	Search string `query:"search" maxLength:"512" doc:"only whose ids, address, stream or player contain this"`
-	Health string `query:"health" enum:"good,poor,gone"`
+	Health string `query:"health" enum:"good,poor,gone,unknown"`
 	Pumps  bool   `query:"pumps" doc:"pumps downstream too"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"10000" default:"200"`
 }
@@ -74,7 +74,7 @@ func (s *site) viewerAPI(a huma.API) {
 			if now, ok := s.opts.Fleet.Watcher(in.Pump, in.ID); ok {
 				w = now
 			}
-			return &body[ClientInfo]{client(w.Client, fresh, []*live.Watcher{w})}, nil
+			return &body[ClientInfo]{s.client(w.Client, fresh, []*live.Watcher{w})}, nil
 		})
 	huma.Register(a, operation(http.MethodDelete, "/viewers/{pump}/{id}", "kick-viewer", "viewers", RoleSteer, "Cut one viewer off.", http.StatusNotFound, http.StatusServiceUnavailable),
 		func(ctx context.Context, in *viewerID) (*body[Kicked], error) {
@@ -97,7 +97,7 @@ func (s *site) viewerAPI(a huma.API) {
 					list = now
 				}
 			}
-			return &body[ClientInfo]{client(in.ID, fresh, list)}, nil
+			return &body[ClientInfo]{s.client(in.ID, fresh, list)}, nil
 		})
 	huma.Register(a, operation(http.MethodDelete, "/clients/{id}", "kick-client", "viewers", RoleSteer, "Cut off everybody with one outside id, wherever they are.", http.StatusNotFound, http.StatusServiceUnavailable),
 		func(ctx context.Context, in *clientID) (*body[Kicked], error) {
@@ -120,7 +120,7 @@ func errNoClient(id string) error {
 
 // crowd finds viewers.
 func (s *site) crowd(in *viewersInput) Crowd {
-	fits := in.fits()
+	fits := in.fits(s)
 	if in.State == "gone" {
 		c := Crowd{Viewers: []ViewerInfo{}}
 		for _, w := range s.opts.Fleet.Gone(1 << 30) {
@@ -134,10 +134,10 @@ func (s *site) crowd(in *viewersInput) Crowd {
 		return c
 	}
 	list, all := s.opts.Fleet.Watchers(fits, in.Limit)
-	return Crowd{All: all, Viewers: viewerInfos(list)}
+	return Crowd{All: all, Viewers: s.viewerInfos(list)}
 }
 
-func (in *viewersInput) fits() func(*live.Watcher) bool {
+func (in *viewersInput) fits(s *site) func(*live.Watcher) bool {
 	search := strings.ToLower(in.Search)
 	has := func(text string) bool { return strings.Contains(strings.ToLower(text), search) }
 	return func(w *live.Watcher) bool {
@@ -146,15 +146,15 @@ func (in *viewersInput) fits() func(*live.Watcher) bool {
 			in.Client != "" && w.Client != in.Client,
 			in.Pump != "" && w.Pump != in.Pump,
 			in.Stream != "" && !strings.EqualFold(w.Stream, in.Stream),
-			in.Health != "" && w.Health != in.Health:
+			in.Health != "" && s.health(w) != in.Health:
 			return false
 		}
 		return search == "" || has(w.Client) || has(w.ID) || has(w.Address.String()) || has(w.Stream) || has(w.Agent)
 	}
 }
 
-func client(id string, fresh bool, list []*live.Watcher) ClientInfo {
-	return ClientInfo{Client: id, Fresh: fresh, Health: list[len(list)-1].Health, Viewers: viewerInfos(list)}
+func (s *site) client(id string, fresh bool, list []*live.Watcher) ClientInfo {
+	return ClientInfo{Client: id, Fresh: fresh, Health: s.health(list[len(list)-1]), Viewers: s.viewerInfos(list)}
 }
 
 // target is who is meant at one pump.

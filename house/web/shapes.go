@@ -123,7 +123,7 @@ type ViewerInfo struct {
 	Bytes   int64      `json:"bytes"`
 	LagMS   int64      `json:"lag_ms" doc:"behind the source"`
 	Skipped int64      `json:"skipped" doc:"packets jumped over"`
-	Health  string     `json:"health" enum:"good,poor,gone"`
+	Health  string     `json:"health" enum:"good,poor,gone,unknown" doc:"unknown: the pump is not heard now; if it stays away, everybody there has left after half a minute"`
 	Left    *time.Time `json:"left,omitempty"`
 	Reason  string     `json:"reason,omitempty" doc:"why it left"`
 }
@@ -195,10 +195,25 @@ func viewerInfo(w *live.Watcher) ViewerInfo {
 	return v
 }
 
-func viewerInfos(list []*live.Watcher) []ViewerInfo {
+// healthUnknown is said of viewers whose pump is not heard.
+const healthUnknown = "unknown"
+
+// health is how a viewer fares, as far as is known.
+func (s *site) health(w *live.Watcher) string {
+	if !w.Left.IsZero() {
+		return w.Health
+	}
+	if p := s.opts.Fleet.View().Pump(w.Pump); p == nil || !p.Up() {
+		return healthUnknown
+	}
+	return w.Health
+}
+
+func (s *site) viewerInfos(list []*live.Watcher) []ViewerInfo {
 	infos := make([]ViewerInfo, len(list))
 	for i, w := range list {
 		infos[i] = viewerInfo(w)
+		infos[i].Health = s.health(w)
 	}
 	return infos
 }

@@ -5,7 +5,7 @@ import {count, bytes, since, lag, on} from './format.js';
 import * as api from './api.js';
 import {fleet} from './fleet.js';
 
-const healthKinds = {good: 'good', poor: 'warn', gone: 'off'};
+const healthKinds = {good: 'good', poor: 'warn', gone: 'off', unknown: 'off'};
 
 function name(v) {
   return v.client || `${v.pump}/${v.id}`;
@@ -30,7 +30,7 @@ function details(v, steer) {
   const show = (x) => rows.replaceChildren(...[
     ['Id given from outside', x.client || 'none'], ['Pump', `${fleet.title(x.pump)} (its id: ${x.id})`], ['Stream', x.stream],
     ['Address', x.address + (x.tls ? ', TLS' : '')], ['Player', x.agent || 'does not say'], ['Since', on(x.since)],
-    ['Received', bytes(x.bytes)], ['Behind the source', lag(x.lag_ms)], ['Packets skipped', count(x.skipped)], ['Health', x.health], ['Left', x.left ? `${on(x.left)}: ${x.reason}` : null],
+    ['Received', bytes(x.bytes)], ['Behind the source', lag(x.lag_ms)], ['Packets skipped', count(x.skipped)], ['Health', x.health === 'unknown' ? 'unknown: the pump is not heard now' : x.health], ['Left', x.left ? `${on(x.left)}: ${x.reason}` : null],
   ].filter(([, t]) => t !== null).map(([k, t]) => h('div', null, h('dt', null, k), h('dd', null, t))));
   show(v);
   const again = async () => {
