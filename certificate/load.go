@@ -8,9 +8,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
+
+	"github.com/stream-pump/stream-pump/internal/disk"
 )
 
 // maxFile is how much of a PEM file is read, in bytes: a chain is a few KiB.
@@ -71,12 +71,7 @@ func read(f Files, issuer Issuer) (*material, error) {
 
 // readFile reads a file that is to be small.
 func readFile(name string) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	b, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	b, err := disk.Read(name, maxFile)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/stream-pump/stream-pump/internal/disk"
 )
 
 var houseForm = form{
@@ -43,11 +45,11 @@ var houseRules = map[string]rule{
 // LoadHouse reads the configuration file of pump-house and the environment, as [Load] does
 // for stream-pump.
 func LoadHouse(file string, env []string) (*House, error) {
-	data, err := read(file, MaxFileBytes)
+	data, err := disk.Read(file, MaxFileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
-	return parseHouse(file, data, env, fileExists)
+	return parseHouse(file, data, env, disk.Usable)
 }
 
 // ParseHouse is [LoadHouse] for data already read; nothing is looked for on disk.

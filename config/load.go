@@ -3,12 +3,12 @@ package config
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/stream-pump/stream-pump/internal/disk"
 )
 
 // Load reads the configuration file and the environment (as of [os.Environ]). What
@@ -16,7 +16,7 @@ import (
 // read comes as the error of reading it. Files named in the configuration must
 // exist.
 func Load(file string, env []string) (*Config, error) {
-	data, err := read(file, MaxFileBytes)
+	data, err := disk.Read(file, MaxFileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
@@ -25,7 +25,7 @@ func Load(file string, env []string) (*Config, error) {
 
 // LoadText is [Load] for the text of a file that is to be, called name.
 func LoadText(name string, data []byte, env []string) (*Config, error) {
-	return parse(name, data, env, fileExists)
+	return parse(name, data, env, disk.Usable)
 }
 
 // Parse is [Load] for data already read. name is the file's name: it stands in
@@ -33,27 +33,6 @@ func LoadText(name string, data []byte, env []string) (*Config, error) {
 // language of the 2011 program. Nothing is looked for on disk.
 func Parse(name string, data []byte, env []string) (*Config, error) {
 	return parse(name, data, env, func(string) error { return nil })
-}
-
-func read(file string, most int64) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	// One byte more than allowed tells a file of the bound from one beyond it.
-	return io.ReadAll(io.LimitReader(f, most+1))
-}
-
-func fileExists(name string) error {
-	info, err := os.Stat(name)
-	if err != nil {
-		return err
-	}
-	if info.IsDir() {
-		return fmt.Errorf("%s is a folder", name)
-	}
-	return nil
 }
 
 func parse(name string, data []byte, env []string, exists func(string) error) (*Config, error) {

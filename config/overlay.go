@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/stream-pump/stream-pump/internal/disk"
 )
 
 // Overlay returns c with what a pump house wants laid over it: an object in the language of
@@ -12,7 +14,7 @@ import (
 // with the same path wins, and is told of in shadowed. c is not changed. What is wrong comes
 // as [Problems], all of it.
 func (c *Config) Overlay(name string, settings []byte, allowed []string) (over *Config, shadowed []string, err error) {
-	return c.overlay(name, settings, allowed, fileExists)
+	return c.overlay(name, settings, allowed, disk.Usable)
 }
 
 func (c *Config) overlay(name string, settings []byte, allowed []string, exists func(string) error) (over *Config, shadowed []string, err error) {

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+
+	"github.com/stream-pump/stream-pump/internal/disk"
 )
 
 // MaxRosterBytes is how long a roster file may be.
@@ -78,7 +80,7 @@ var rosterForm = form{
 // not nil, finds what is wrong between entries that are each right; all problems come
 // at once, as [Problems].
 func LoadRoster(file string, check func(*RosterFile) []Fault) (*RosterFile, error) {
-	data, err := read(file, MaxRosterBytes)
+	data, err := disk.Read(file, MaxRosterBytes)
 	if err != nil {
 		return nil, fmt.Errorf("reading roster: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/asf"
+	"github.com/stream-pump/stream-pump/internal/disk"
 	"github.com/stream-pump/stream-pump/internal/testcard"
 )
 
@@ -33,7 +34,7 @@ type fileBytes interface {
 // NewFile returns the source for the file at path, which need not exist yet.
 func NewFile(path string) *File {
 	return &File{name: "file " + filepath.Base(path), open: func() (fileBytes, error) {
-		f, err := os.Open(path)
+		f, err := disk.Open(path)
 		if err != nil {
 			return nil, err
 		}
@@ -55,9 +56,6 @@ func (f diskFile) Size() (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err
-	}
-	if !info.Mode().IsRegular() {
-		return 0, fmt.Errorf("%s is no regular file", filepath.Base(f.Name()))
 	}
 	return info.Size(), nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,6 +119,16 @@ func TestFileDoesNotCatchUpAfterASleep(t *testing.T) {
 	})
 }
 
+// pipe makes one where a film should be: opening it as a file would wait for ever.
+func pipe(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "loop.asf")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestFileErrors(t *testing.T) {
 	list := packets(0, 25)
 	whole := fileOf(list, nil)
@@ -129,6 +140,7 @@ func TestFileErrors(t *testing.T) {
 	}{
 		{"missing", func(t *testing.T) string { return filepath.Join(t.TempDir(), "no.asf") }, []string{"no.asf", "no such file"}},
 		{"a folder", func(t *testing.T) string { return t.TempDir() }, []string{"no regular file"}},
+		{"a pipe that nobody writes to", pipe, []string{"loop.asf is a pipe: no regular file"}},
 		{"empty", func(t *testing.T) string { return write(t, nil) }, []string{"loop.asf, 0 bytes"}},
 		{"not ASF", func(t *testing.T) string { return write(t, []byte(strings.Repeat("RIFF", 99))) }, []string{"loop.asf", "not an ASF file"}},
 		{"cut in the header", func(t *testing.T) string { return write(t, short(200)) }, []string{"loop.asf, 200 bytes", "200 of"}},

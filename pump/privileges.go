@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/internal/disk"
 	"github.com/stream-pump/stream-pump/internal/runas"
 )
 
@@ -45,7 +46,7 @@ func (p *Pump) warnUnreadable(cfg *config.Config) {
 	}
 	if cfg.SSL {
 		for _, name := range []string{cfg.SSLCert, cfg.SSLKey, cfg.SSLClientCA} {
-			f, err := os.Open(name)
+			f, err := disk.Open(name)
 			if errors.Is(err, fs.ErrPermission) {
 				denied = append(denied, err)
 			}

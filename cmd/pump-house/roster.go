@@ -5,14 +5,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/house"
 	"github.com/stream-pump/stream-pump/internal/cli"
+	"github.com/stream-pump/stream-pump/internal/disk"
 )
 
 func rosterCommand() *cli.Command {
@@ -57,12 +56,7 @@ func importRoster(ctx context.Context, p *cli.Program, d house.Desk, name string
 }
 
 func readRoster(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", cli.ErrFile, err)
-	}
-	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, config.MaxRosterBytes+1))
+	text, err := disk.Read(name, config.MaxRosterBytes)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", cli.ErrFile, err)
 	}

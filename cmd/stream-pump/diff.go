@@ -11,6 +11,7 @@ import (
 
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/internal/cli"
+	"github.com/stream-pump/stream-pump/internal/disk"
 	"github.com/stream-pump/stream-pump/pump/tool"
 )
 
@@ -69,7 +70,7 @@ func joinProblems(a, b error) error {
 // askDiff asks the running pump. The file is looked at here first, since what is wrong
 // with it does not depend on a pump; whether the files that it names are there does.
 func askDiff(file, admin string) (tool.DiffReport, error) {
-	text, err := os.ReadFile(file)
+	text, err := disk.Read(file, config.MaxFileBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return tool.DiffReport{}, fmt.Errorf("%w: there is no %s", cli.ErrFile, file)
 	}
