@@ -4,6 +4,7 @@ package store
 
 import (
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,4 +16,13 @@ func freeBytes(dir string) (int64, error) {
 		return 0, fmt.Errorf("looking at the disk of %s: %w", dir, err)
 	}
 	return int64(s.Bavail) * int64(s.Bsize), nil
+}
+
+// syncDir sees that the names in a folder are on the disk.
+func syncDir(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return syncClose(f)
 }

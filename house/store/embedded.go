@@ -29,6 +29,7 @@ type embedded struct {
 	lock     *os.File
 	reserve  atomic.Int64
 	full     atomic.Bool
+	syncer   *syncer // nil: the server syncs every message itself
 
 	mu     sync.Mutex
 	server *server.Server // nil between an old one and a new one
@@ -53,6 +54,9 @@ func newEmbedded(o Options) (*embedded, error) {
 	}
 	e := &embedded{opts: o, log: o.Log, password: rand.Text(), stop: make(chan struct{})}
 	e.reserve.Store(defaultReserve)
+	if o.Cluster.Listen == "" {
+		e.syncer = &syncer{sync: (&files{dir: o.Dir}).sync}
+	}
 	lock, err := lockFolder(o.Dir)
 	if err != nil {
 		return nil, err
@@ -71,7 +75,7 @@ func newEmbedded(o Options) (*embedded, error) {
 func (e *embedded) start() (*server.Server, error) {
 	o := &server.Options{
 		ServerName: e.opts.Name, DontListen: true, NoSigs: true, NoSystemAccount: false,
-		JetStream: true, StoreDir: e.opts.Dir, SyncAlways: true, MaxPayload: MaxValue + 64<<10,
+		JetStream: true, StoreDir: e.opts.Dir, SyncAlways: e.syncer == nil, MaxPayload: MaxValue + 64<<10,
 		JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 4 << 30,
 	}
 	if err := e.opts.Cluster.apply(o, e.opts.Prefix, e.password); err != nil {
@@ -186,6 +190,16 @@ func (e *embedded) revive() {
 	e.log.Info("the store's server serves again")
 }
 
+// flush returns when what the server has acknowledged is on the disk. A server alone writes a
+// message to its file before it acknowledges it, and leaves it to us to sync that; one of a
+// cluster has to sync what it promises to the others.
+func (e *embedded) flush() error {
+	if e.syncer == nil {
+		return nil
+	}
+	return e.syncer.flush()
+}
+
 // look finds out whether the disk is full.
 func (e *embedded) look() {
 	free, err := freeBytes(e.opts.Dir)
@@ -197,6 +211,12 @@ func (e *embedded) look() {
 			e.log.Info("there is room on the disk of the store again")
 		}
 	}
+}
+
+// few tells whether so few servers of the cluster are there that no change can be taken.
+func (e *embedded) few() bool {
+	n, alone := e.partners()
+	return !alone && n+1 < e.opts.Replicas/2+1
 }
 
 // partners returns how many other servers of the cluster are connected; alone if there is

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,14 +24,19 @@ type natsStore struct {
 	js       jetstream.JetStream
 	bus      natsBus
 
-	mu     sync.Mutex
-	state  jetstream.KeyValue
-	leases jetstream.KeyValue
-	again  map[chan struct{}]struct{} // watches that want to know of a new connection
-	closed bool
-	ctx    context.Context // of all watches
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	answered atomic.Int64  // when the store last answered, in ns since 1970
+	latest   atomic.Uint64 // the highest revision that is known to be there
+	epoch    atomic.Int64  // when the store was made, in ns since 1970
+
+	mu        sync.Mutex
+	stream    jetstream.Stream // behind state
+	state     jetstream.KeyValue
+	leases    jetstream.KeyValue
+	followers map[*follower]struct{}
+	closed    bool
+	ctx       context.Context // of all watches
+	cancel    context.CancelFunc
+	done      sync.WaitGroup
 }
 
 // Open opens the store; ctx bounds how long that may take. It waits for a cluster to have
@@ -39,7 +45,7 @@ func Open(ctx context.Context, o Options) (Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &natsStore{opts: o, log: o.Log, again: map[chan struct{}]struct{}{}}
+	s := &natsStore{opts: o, log: o.Log, followers: map[*follower]struct{}{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if o.Dir != "" {
 		e, err := newEmbedded(o)
@@ -57,6 +63,7 @@ func Open(ctx context.Context, o Options) (Store, error) {
 		_ = s.Close()
 		return nil, err
 	}
+	s.done.Go(s.beat)
 	return s, nil
 }
 
@@ -98,6 +105,9 @@ func (s *natsStore) connect() error {
 	s.nc = nc
 	s.bus = natsBus{store: s}
 	s.js, err = jetstream.New(nc)
+	if err == nil {
+		err = s.listen()
+	}
 	if err != nil {
 		return fmt.Errorf("connecting to the store: %w", err)
 	}
@@ -124,28 +134,35 @@ func (s *natsStore) prepare(ctx context.Context) error {
 func (s *natsStore) makeBuckets(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	state, err := s.makeBucket(ctx, "state", jetstream.StreamConfig{
+	stream, state, err := s.makeBucket(ctx, "state", jetstream.StreamConfig{
 		Description: "what a pump house must not forget", Storage: jetstream.FileStorage,
 	})
 	if err != nil {
 		return fmt.Errorf("making the bucket of the state: %w", told(err))
 	}
-	leases, err := s.makeBucket(ctx, "leases", jetstream.StreamConfig{
+	_, leases, err := s.makeBucket(ctx, "leases", jetstream.StreamConfig{
 		Description: "who does what among pump houses", Storage: jetstream.MemoryStorage, MaxAge: LeaseFor,
 	})
 	if err != nil {
 		return fmt.Errorf("making the bucket of the leases: %w", told(err))
 	}
+	if s.embedded != nil {
+		if err := s.embedded.flush(); err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.state, s.leases = state, leases
+	s.stream, s.state, s.leases = stream, state, leases
+	s.mu.Unlock()
+	s.epoch.CompareAndSwap(0, stream.CachedInfo().Created.UnixNano())
+	s.answered.Store(time.Now().UnixNano())
 	return nil
 }
 
 // makeBucket makes the stream behind a bucket as the library would, but for one thing: it
 // is read at the leader alone. Any replica could answer with what was there a moment ago.
-func (s *natsStore) makeBucket(ctx context.Context, name string, c jetstream.StreamConfig) (jetstream.KeyValue, error) {
-	bucket := s.opts.Prefix + "-" + name
+func (s *natsStore) makeBucket(ctx context.Context, name string, c jetstream.StreamConfig) (jetstream.Stream, jetstream.KeyValue, error) {
+	bucket := s.bucket(name)
 	c.Name, c.Subjects = "KV_"+bucket, []string{"$KV." + bucket + ".>"}
 	c.MaxMsgsPerSubject, c.MaxMsgSize, c.Replicas = 1, MaxValue+4<<10, s.opts.Replicas
 	c.Discard, c.AllowRollup, c.DenyDelete, c.AllowDirect = jetstream.DiscardNew, true, true, false
@@ -153,11 +170,16 @@ func (s *natsStore) makeBucket(ctx context.Context, name string, c jetstream.Str
 	if c.MaxAge > 0 {
 		c.Duplicates = min(c.Duplicates, c.MaxAge)
 	}
-	if _, err := s.js.CreateOrUpdateStream(ctx, c); err != nil {
-		return nil, err
+	stream, err := s.js.CreateOrUpdateStream(ctx, c)
+	if err != nil {
+		return nil, nil, err
 	}
-	return s.js.KeyValue(ctx, bucket)
+	kv, err := s.js.KeyValue(ctx, bucket)
+	return stream, kv, err
 }
+
+// bucket is what a bucket is called in NATS.
+func (s *natsStore) bucket(name string) string { return s.opts.Prefix + "-" + name }
 
 // buckets returns both. A bucket that is not there any more shows when it is used.
 func (s *natsStore) buckets() (state, leases jetstream.KeyValue) {
@@ -198,70 +220,19 @@ const (
 	codeNoStorage     jetstream.ErrorCode = 10047
 )
 
-func (s *natsStore) Get(ctx context.Context, key string) (Entry, error) {
-	if err := checkKey(key); err != nil {
-		return Entry{}, err
-	}
-	state, _ := s.buckets()
-	e, err := state.Get(ctx, key)
-	if err != nil {
-		return Entry{}, fmt.Errorf("getting %s: %w", key, told(err))
-	}
-	return Entry{Key: key, Value: e.Value(), Revision: e.Revision()}, nil
-}
-
-func (s *natsStore) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	if err := checkPut(key, value); err != nil {
-		return 0, err
-	}
-	if err := s.Health(); err != nil {
-		return 0, fmt.Errorf("putting %s: %w", key, err)
-	}
-	state, _ := s.buckets()
-	var err error
-	switch revision {
-	case Any:
-		revision, err = state.Put(ctx, key, value)
-	case Absent:
-		revision, err = state.Create(ctx, key, value)
-	default:
-		revision, err = state.Update(ctx, key, value, revision)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("putting %s: %w", key, told(err))
-	}
-	return revision, nil
-}
-
-func (s *natsStore) Delete(ctx context.Context, key string, revision uint64) error {
-	if err := checkKey(key); err != nil {
-		return err
-	}
-	if err := s.Health(); err != nil {
-		return fmt.Errorf("deleting %s: %w", key, err)
-	}
-	state, _ := s.buckets()
-	var options []jetstream.KVDeleteOpt
-	if revision != Any {
-		options = append(options, jetstream.LastRevision(revision))
-	}
-	if err := state.Delete(ctx, key, options...); err != nil {
-		return fmt.Errorf("deleting %s: %w", key, told(err))
-	}
-	return nil
-}
-
 func (s *natsStore) Bus() Bus { return &s.bus }
 
 func (s *natsStore) Health() error {
 	switch {
-	case s.embedded != nil && s.embedded.full.Load():
+	case s.isFull():
 		return ErrFull
-	case !s.nc.IsConnected():
+	case !s.nc.IsConnected(), s.embedded != nil && s.embedded.few(), s.silent():
 		return ErrUnavailable
 	}
 	return nil
 }
+
+func (s *natsStore) isFull() bool { return s.embedded != nil && s.embedded.full.Load() }
 
 func (s *natsStore) Close() error {
 	s.mu.Lock()
