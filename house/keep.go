@@ -126,6 +126,11 @@ func (h *House) attend(ctx context.Context) {
 		mine = h.hold(try, mine, "house."+h.name)
 		leader = h.hold(try, leader, "leader")
 		h.leads.Store(leader != nil)
+		if leader != nil && h.registry.Orphaned() {
+			if err := h.registry.Resume(try); err != nil {
+				h.log.Warn("going on with what another house has left", slog.Any("error", err))
+			}
+		}
 		if leader != nil && time.Since(expired) > time.Hour {
 			expired = time.Now()
 			if err := h.registry.Expire(try); err != nil {

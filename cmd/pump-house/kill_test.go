@@ -126,3 +126,69 @@ func TestNothingAcknowledgedIsLostByKilling(t *testing.T) {
 		}
 	}
 }
+
+// fleetOf is a roster of so many pumps, each with ten networks and the title.
+func fleetOf(pumps int, title string) string {
+	var b strings.Builder
+	for i := range pumps {
+		fmt.Fprintf(&b, `,{"id": "pump-%d", "title": %q, "max_viewers": 300, "networks": ["10.%d.%d.0/24"`, i, title, i/256, i%256)
+		for k := range 9 {
+			fmt.Fprintf(&b, `, "2001:db8:%x:%x::/64"`, i, k)
+		}
+		b.WriteString("]}")
+	}
+	return "[" + b.String()[1:] + "]"
+}
+
+// kill -9 in the midst of an import of a thousand pumps: the next start has the old roster or the new one, and the new
+// one if it was acknowledged, or if as much as one pump of it was kept.
+func TestAnImportIsWholeAfterKilling(t *testing.T) {
+	const pumps = 1000
+	dir := t.TempDir()
+	file := filepath.Join(dir, "house.yaml")
+	text := "listen: ['127.0.0.1:0']\nssl_listen: ['127.0.0.1:0']\nname: killed\nstreams: []\npumps_roster_json: pumps.json\n"
+	for name, text := range map[string]string{file: text, filepath.Join(dir, "pumps.json"): fleetOf(pumps, "first")} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	cmd := startHouse(t, file)
+	began := time.Now()
+	d := desk(ctx, t, file)
+	t.Logf("the first start with %d pumps took %v", pumps, time.Since(began).Round(time.Millisecond))
+	in := "first"
+	outcomes := map[string]int{}
+	for round := range 8 {
+		next := fmt.Sprintf("round %d", round)
+		kill := time.AfterFunc(time.Duration(round)*60*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		err := d.Import(ctx, "pumps.json", []byte(fleetOf(pumps, next)))
+		kill.Stop()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		d.Close()
+		cmd = startHouse(t, file)
+		d = desk(ctx, t, file)
+		kept, exportErr := d.Export(ctx)
+		if exportErr != nil {
+			t.Fatal(exportErr)
+		}
+		was, is := strings.Count(string(kept), fmt.Sprintf("%q", in)), strings.Count(string(kept), fmt.Sprintf("%q", next))
+		switch {
+		case was == 0 && is == pumps:
+			in = next
+			outcomes["the new one"]++
+		case was == pumps && is == 0 && err != nil:
+			outcomes["the old one"]++
+		default:
+			t.Fatalf("round %d (%v): %d pumps are as before, %d as imported", round, err, was, is)
+		}
+	}
+	began = time.Now()
+	if err := d.Import(ctx, "pumps.json", []byte(fleetOf(pumps, "last"))); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("killed: %v; an import of %d pumps that is let be took %v", outcomes, pumps, time.Since(began).Round(time.Millisecond))
+	d.Close()
+}

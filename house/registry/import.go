@@ -11,58 +11,71 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/house/roster"
-	"github.com/stream-pump/stream-pump/house/store"
 )
 
 // ImportRoster makes the roster equal to a file: pumps that are not in it go. Keys that the
-// file does not give stay what they are.
+// file does not give stay what they are. All of it is one change: whoever looks, and whoever
+// finds what a house has left that died meanwhile, has the old roster or the new one.
 func (r *Registry) ImportRoster(ctx context.Context, f *roster.File) error {
-	s := r.State()
-	var errs []error
-	for i, p := range f.Roster.Pumps {
-		errs = append(errs, r.putIfDifferent(ctx, s, p, i))
+	keys, err := r.hashKeys(f.Keys)
+	if err != nil {
+		return err
 	}
-	errs = append(errs, r.putExpectations(ctx, f.Roster))
-	for id := range s.pumps {
-		if f.Roster.Index(id) < 0 {
-			errs = append(errs, r.store.Delete(ctx, kindPump+id, store.Any), r.forget(ctx, id))
-		}
-	}
-	errs = append(errs, r.setKeys(ctx, f.Keys), r.settle(ctx, f.Roster))
-	return errors.Join(errs...)
-}
-
-// settle waits for the pumps of a roster to be in force.
-func (r *Registry) settle(ctx context.Context, want *roster.Roster) error {
-	return r.until(ctx, func(s *State) bool {
-		for i, p := range want.Pumps {
-			if e, ok := s.pumps[p.ID]; !ok || e.place != i || !bytes.Equal(roster.MarshalPump(e.pump), roster.MarshalPump(p)) {
-				return false
+	_, err = r.bundled(ctx, func(p *plan) error {
+		for i, x := range f.Roster.Pumps {
+			if e, ok := p.s.pumps[x.ID]; !ok || e.place != i || !bytes.Equal(roster.MarshalPump(e.pump), roster.MarshalPump(x)) {
+				p.put(kindPump+x.ID, mustJSON(placed{i, roster.MarshalPump(x)}))
 			}
 		}
-		return true
-	})
-}
-
-func (r *Registry) putIfDifferent(ctx context.Context, s *State, p roster.Pump, place int) error {
-	e, ok := s.pumps[p.ID]
-	if ok && e.place == place && bytes.Equal(roster.MarshalPump(e.pump), roster.MarshalPump(p)) {
+		p.expectations(f.Roster)
+		for id := range p.s.pumps {
+			if f.Roster.Index(id) < 0 {
+				p.delete(kindPump + id)
+				p.forget(id, r.opts.Now())
+			}
+		}
+		p.keys(keys)
 		return nil
-	}
-	_, err := r.store.Put(ctx, kindPump+p.ID, mustJSON(placed{place, roster.MarshalPump(p)}), store.Any)
+	})
 	return err
 }
 
-func (r *Registry) putExpectations(ctx context.Context, want *roster.Roster) error {
+// expectations makes those of the store equal to a roster's.
+func (p *plan) expectations(want *roster.Roster) {
 	text := (&roster.Roster{Pumps: bare(want), Expectations: want.Expectations}).JSON(nil)
-	if len(want.Expectations) == 0 {
-		return r.store.Delete(ctx, keyExpect, store.Any)
+	have := &roster.Roster{Expectations: p.s.expect}
+	have.Pumps = bare(have)
+	switch {
+	case len(want.Expectations) == 0:
+		p.delete(keyExpect)
+	case !bytes.Equal(have.JSON(nil), text):
+		p.put(keyExpect, text)
 	}
-	_, err := r.store.Put(ctx, keyExpect, text, store.Any)
-	return err
+}
+
+// keys puts hashes that are not there.
+func (p *plan) keys(hashes map[string]string) {
+	for id, hash := range hashes {
+		if p.s.keys[id].hash != hash {
+			p.put(kindKey+id, []byte(hash))
+		}
+	}
+}
+
+// forget takes away what lets a pump in.
+func (p *plan) forget(id string, now time.Time) {
+	p.delete(kindKey + id)
+	p.delete(kindInvite + id)
+	for serial, c := range p.s.Certificates {
+		if c.Pump == id && c.Revoked.IsZero() {
+			c.Revoked = now.UTC()
+			p.put(kindCertificate+serial, mustJSON(c))
+		}
+	}
 }
 
 // bare are the pumps that are expected, by id alone: an expectation is read with them.
@@ -78,45 +91,41 @@ func bare(r *roster.Roster) []roster.Pump {
 	return list
 }
 
-// setKeys sets the keys that are not what they should be. To find that out costs a hash for
-// each, so it is done on all processors.
-func (r *Registry) setKeys(ctx context.Context, keys map[string]string) error {
+// hashKeys returns the hashes of the keys that are not what they should be. To find that out
+// costs a hash for each, so it is done on all processors.
+func (r *Registry) hashKeys(keys map[string]string) (map[string]string, error) {
 	s := r.State()
 	var (
-		all  sync.WaitGroup
-		mu   sync.Mutex
-		errs []error
+		all    sync.WaitGroup
+		mu     sync.Mutex
+		errs   []error
+		hashes = map[string]string{}
 	)
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for id, key := range keys {
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			if err := r.setKeyIfDifferent(ctx, s, id, key); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				errs = append(errs, err)
+			hash, err := hashIfDifferent(s.keys[id].hash, key)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				errs = append(errs, fmt.Errorf("the key of %s: %w", id, err))
+			} else if hash != "" {
+				hashes[id] = hash
 			}
 		})
 	}
 	all.Wait()
-	return errors.Join(errs...)
+	return hashes, errors.Join(errs...)
 }
 
-func (r *Registry) setKeyIfDifferent(ctx context.Context, s *State, id, key string) error {
-	have := s.keys[id].hash
-	if have == key {
-		return nil
+// hashIfDifferent returns the hash of a key, nothing if have is one.
+func hashIfDifferent(have, key string) (string, error) {
+	if have == key || have != "" && !strings.HasPrefix(key, "$") && matches(have, key) {
+		return "", nil
 	}
-	hash, err := hashed(key)
-	if err != nil {
-		return fmt.Errorf("the key of %s: %w", id, err)
-	}
-	if hash != key && have != "" && matches(have, key) {
-		return nil
-	}
-	_, err = r.keep(ctx, kindKey+id, []byte(hash), store.Any)
-	return err
+	return hashed(key)
 }
 
 // Export writes the roster in the form of the file, with hashes in place of keys.
@@ -136,82 +145,65 @@ type Seed struct {
 // changed there is put, what was taken out there is deleted, and everything else stays as
 // page and API have it.
 func (r *Registry) Seed(ctx context.Context, f Seed) error {
-	s := r.State()
 	want := map[string][]byte{} // by key in the store
+	var keys map[string]string
 	if f.Roster != nil {
 		for i, p := range f.Roster.Roster.Pumps {
 			want[kindPump+p.ID] = mustJSON(placed{i, roster.MarshalPump(p)})
+		}
+		var err error
+		if keys, err = r.hashKeys(r.seedKeys(f)); err != nil {
+			return err
 		}
 	}
 	for i := range f.Streams {
 		want[kindStream+lower(f.Streams[i].Path)] = mustJSON(placed{i, f.Streams[i].JSON(false)})
 	}
-	changed := 0
-	var errs []error
-	var put []string
-	for key, value := range want {
-		digest := digestOf(value)
-		if s.seeds[key] == digest {
-			continue
-		}
-		changed++
-		if _, err := r.store.Put(ctx, key, value, store.Any); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		put = append(put, key)
-		_, err := r.store.Put(ctx, kindSeed+key, []byte(digest), store.Any)
-		errs = append(errs, err)
-	}
-	for key := range s.seeds {
-		if want[key] != nil || f.Roster == nil && strings.HasPrefix(key, kindPump) {
-			continue
-		}
-		changed++
-		errs = append(errs, r.store.Delete(ctx, key, store.Any), r.store.Delete(ctx, kindSeed+key, store.Any))
-		if id, isPump := strings.CutPrefix(key, kindPump); isPump {
-			errs = append(errs, r.forget(ctx, id))
-		}
-	}
-	if f.Roster != nil {
-		errs = append(errs, r.seedRoster(ctx, f, changed > 0))
-	}
-	if changed > 0 {
-		r.log.Info("taken over from files", slog.Int("changes", changed))
-	}
-	errs = append(errs, r.until(ctx, func(s *State) bool { return s.has(put) }))
-	return errors.Join(errs...)
-}
-
-func (r *Registry) seedRoster(ctx context.Context, f Seed, changed bool) error {
-	var errs []error
-	if changed {
-		errs = append(errs, r.putExpectations(ctx, f.Roster.Roster))
-	}
-	keys := f.Roster.Keys
-	if !f.Fresh { // only pumps that have none yet
-		s := r.State()
-		keys = map[string]string{}
-		for id, key := range f.Roster.Keys {
-			if !s.HasKey(id) {
-				keys[id] = key
+	changes, err := r.bundled(ctx, func(p *plan) error {
+		for key, value := range want {
+			if digest := digestOf(value); p.s.seeds[key] != digest {
+				p.put(key, value)
+				p.put(kindSeed+key, []byte(digest))
 			}
 		}
+		for key := range p.s.seeds {
+			if want[key] != nil || f.Roster == nil && strings.HasPrefix(key, kindPump) {
+				continue
+			}
+			p.delete(key)
+			p.delete(kindSeed + key)
+			if id, isPump := strings.CutPrefix(key, kindPump); isPump {
+				p.forget(id, r.opts.Now())
+			}
+		}
+		if f.Roster != nil {
+			if len(p.ops) > 0 {
+				p.expectations(f.Roster.Roster)
+			}
+			p.keys(keys)
+		}
+		return nil
+	})
+	if changes > 0 {
+		r.log.Info("taken over from files", slog.Int("changes", changes))
 	}
-	return errors.Join(append(errs, r.setKeys(ctx, keys))...)
+	return err
 }
 
-// has tells whether the entries that were put have come back.
-func (s *State) has(put []string) bool {
-	for _, key := range put {
-		if id, isPump := strings.CutPrefix(key, kindPump); isPump && s.pumps[id].revision == 0 {
-			return false
-		}
-		if path, isStream := strings.CutPrefix(key, kindStream); isStream && s.streams[path].Revision == 0 {
-			return false
+// seedKeys are the keys of the file that are looked at: all of them if it is new, else of those
+// pumps alone that have none yet.
+func (r *Registry) seedKeys(f Seed) map[string]string {
+	if f.Fresh {
+		return f.Roster.Keys
+	}
+	s := r.State()
+	keys := map[string]string{}
+	for id, key := range f.Roster.Keys {
+		if !s.HasKey(id) {
+			keys[id] = key
 		}
 	}
-	return true
+	return keys
 }
 
 func digestOf(b []byte) string {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/house/roster"
@@ -40,22 +39,7 @@ func (r *Registry) keep(ctx context.Context, key string, value []byte, revision 
 	if err != nil {
 		return 0, err
 	}
-	return now, r.until(ctx, func(s *State) bool { return s.reached(key, now) })
-}
-
-// reached tells whether an entry has at least this revision here. Of kinds that have none
-// it is not known, and not waited for.
-func (s *State) reached(key string, revision uint64) bool {
-	i := strings.IndexByte(key, '.')
-	if i < 0 {
-		return true
-	}
-	kind, name := key[:i+1], key[i+1:]
-	have, known := map[string]uint64{
-		kindPump: s.pumps[name].revision, kindStream: s.streams[name].Revision, kindKey: s.keys[name].revision,
-		kindInvite: s.invites[name].revision, kindCertificate: s.Certificates[name].revision,
-	}[kind]
-	return !known || have >= revision
+	return now, r.until(ctx, func(s *State) bool { return s.revisions[key] >= now })
 }
 
 func (s *State) nextPlace() int {

@@ -37,6 +37,9 @@ type Registry struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
+	shown    uint64        // revision of a bundle that was waited for in vain; of follow alone
+	bundling chan struct{} // holds whoever imports
+
 	mu    sync.Mutex
 	moved chan struct{} // closed and renewed with every change
 }
@@ -56,7 +59,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	if o.Changed == nil {
 		o.Changed = func(*State) {}
 	}
-	r := &Registry{opts: o, store: o.Store, log: o.Log, moved: make(chan struct{})}
+	r := &Registry{opts: o, store: o.Store, log: o.Log, moved: make(chan struct{}), bundling: make(chan struct{}, 1)}
 	r.state.Store(emptyState())
 	following, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
@@ -116,9 +119,15 @@ func (r *Registry) follow(w *store.Watch, whole chan<- struct{}) {
 // import.
 const together = 10 * time.Millisecond
 
+// drain takes what comes within a moment. An import is waited for until it is done, so that it
+// is in force as a whole; not for ever, for its house may have died.
 func (r *Registry) drain(w *store.Watch, next *State) {
 	limit := time.NewTimer(together)
 	defer limit.Stop()
+	held := r.holding(next)
+	if held {
+		limit.Reset(bundleWithin)
+	}
 	for {
 		select {
 		case c, open := <-w.C:
@@ -126,11 +135,27 @@ func (r *Registry) drain(w *store.Watch, next *State) {
 				return
 			}
 			r.take(next, c)
+			if now := r.holding(next); now != held {
+				if held = now; held {
+					limit.Reset(bundleWithin)
+				} else {
+					limit.Reset(together)
+				}
+			}
 		case <-limit.C:
+			r.shown = next.bundle.revision
 			return
 		}
 	}
 }
+
+// holding tells whether a state is in the midst of an import, and was not shown so yet.
+func (r *Registry) holding(s *State) bool {
+	return s.bundle.pending() && s.bundle.Ready && s.bundle.revision != r.shown
+}
+
+// bundleWithin is how long an import is waited for.
+const bundleWithin = 5 * time.Second
 
 func (r *Registry) take(s *State, c store.Change) {
 	data := c.Value
@@ -138,6 +163,9 @@ func (r *Registry) take(s *State, c store.Change) {
 		data = nil
 	} else if data == nil {
 		data = []byte{}
+	}
+	if c.Key == keyBundle {
+		defer func() { s.bundle.seen = r.opts.Now() }()
 	}
 	if err := s.take(c.Key, data, c.Revision); err != nil {
 		r.log.Error("an entry of the store cannot be read; it is let be", slog.String("key", c.Key), slog.Any("error", err))
@@ -193,7 +221,13 @@ func (r *Registry) begin(ctx context.Context) error {
 			return fmt.Errorf("keeping the key of sessions: %w", err)
 		}
 	}
-	return r.until(ctx, func(s *State) bool { return s.Authority != nil && s.session != nil })
+	if err := r.until(ctx, func(s *State) bool { return s.Authority != nil && s.session != nil }); err != nil {
+		return err
+	}
+	if err := r.Resume(ctx); err != nil {
+		r.log.Error("an import that was not finished cannot be finished now", slog.Any("error", err)) // later, perhaps
+	}
+	return nil
 }
 
 // first puts what only one house may make.

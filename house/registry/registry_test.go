@@ -31,7 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // house is a registry over a store in memory, with a clock that the test moves.
 type house struct {
 	*Registry
-	store *store.Memory
+	store store.Store
 	mu    sync.Mutex
 	now   time.Time
 }
@@ -48,7 +48,7 @@ func (h *house) later(d time.Duration) {
 	h.now = h.now.Add(d)
 }
 
-func newHouse(t *testing.T, s *store.Memory) *house {
+func newHouse(t *testing.T, s store.Store) *house {
 	t.Helper()
 	h := &house{store: s, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
 	r, err := Open(within(t), Options{

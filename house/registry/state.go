@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,7 +33,12 @@ type State struct {
 	expect  []roster.Expectation
 	seeds   map[string]string // what was taken from files, by key: digest
 	streams map[string]Stream // by lower-case path
-	parents map[string][]string
+	bundle  bundleHead        // revision 0: there is none
+	parts   map[int][]byte    // of the bundle
+
+	revisions map[string]uint64 // of all entries, by key
+	at        uint64            // the highest revision that has come
+	parents   map[string][]string
 }
 
 // Stream is one stream as it is kept.
@@ -92,6 +98,7 @@ func emptyState() *State {
 	return &State{
 		Roster: &roster.Roster{}, Certificates: map[string]Certificate{}, Tokens: map[string]Token{}, pumps: map[string]pumpEntry{},
 		keys: map[string]keyEntry{}, invites: map[string]inviteEntry{}, seeds: map[string]string{}, streams: map[string]Stream{},
+		parts: map[int][]byte{}, revisions: map[string]uint64{},
 	}
 }
 
@@ -100,6 +107,7 @@ func (s *State) clone() *State {
 	c := *s
 	c.Certificates, c.Tokens, c.pumps = maps.Clone(s.Certificates), maps.Clone(s.Tokens), maps.Clone(s.pumps)
 	c.keys, c.invites, c.seeds, c.streams = maps.Clone(s.keys), maps.Clone(s.invites), maps.Clone(s.seeds), maps.Clone(s.streams)
+	c.parts, c.revisions = maps.Clone(s.parts), maps.Clone(s.revisions)
 	return &c
 }
 
@@ -130,10 +138,18 @@ const (
 	keyAuthority    = "authority"
 	keySessions     = "sessions"
 	keyExpect       = "expect"
+	keyBundle       = "bundle" // an import that is not done yet
+	kindPart        = "part."  // of it
 )
 
 // take puts one entry of the store into s; nil data: it was deleted.
 func (s *State) take(key string, data []byte, revision uint64) error {
+	s.at = max(s.at, revision)
+	if data == nil {
+		delete(s.revisions, key)
+	} else {
+		s.revisions[key] = revision
+	}
 	kind, name := key, ""
 	if i := strings.IndexByte(key, '.'); i >= 0 {
 		kind, name = key[:i+1], key[i+1:]
@@ -170,7 +186,27 @@ func (s *State) take(key string, data []byte, revision uint64) error {
 		s.Authority = a
 	case keySessions:
 		s.session = data
+	case keyBundle:
+		s.bundle = bundleHead{}
+		if data == nil {
+			return nil
+		}
+		h := bundleHead{revision: revision}
+		if err := json.Unmarshal(data, &h); err != nil {
+			return fmt.Errorf("reading an import: %w", err)
+		}
+		s.bundle = h
+	case kindPart:
+		i, err := strconv.Atoi(name)
+		if err != nil {
+			return fmt.Errorf("reading a part of an import: %w", err)
+		}
+		return into(s.parts, i, data, func() ([]byte, error) { return data, nil })
 	case keyExpect:
+		if data == nil {
+			s.expect = nil
+			return nil
+		}
 		f, err := roster.Parse("expect.json", data)
 		if err != nil {
 			return fmt.Errorf("reading expectations: %w", err)
@@ -181,7 +217,7 @@ func (s *State) take(key string, data []byte, revision uint64) error {
 }
 
 // into puts what was read into m, or takes it out.
-func into[T any](m map[string]T, name string, data []byte, read func() (T, error)) error {
+func into[K comparable, T any](m map[K]T, name K, data []byte, read func() (T, error)) error {
 	if data == nil {
 		delete(m, name)
 		return nil
