@@ -89,6 +89,7 @@ func (s *natsStore) attempt(ctx context.Context, c *change) (uint64, error) {
 	}
 	ack, err := s.js.PublishMsg(ctx, c.message(), jetstream.WithRetryAttempts(0))
 	if err == nil {
+		c.unsure = true // until it is on the disk
 		return s.taken(ack.Sequence)
 	}
 	var api *jetstream.APIError
