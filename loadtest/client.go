@@ -328,8 +328,11 @@ func (c *client) closed(at int64, err error) next {
 		c.state = finished
 		return drop
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return c.fail(at, err.Error())
+	case len(c.head) > 0:
+		return c.fail(at, notHTTP)
 	}
 	return c.fail(at, "the connection ended before an answer")
 }

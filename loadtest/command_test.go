@@ -32,6 +32,8 @@ func TestCommandLine(t *testing.T) {
 		{"push to nonsense", "push ftp://h", 2, "", "neither mmsh"},
 		{"push with nonsense", "push -packet 5 http://h/x", 2, "", "packet: 5 bytes"},
 		{"no such process", "-url mmsh://127.0.0.1:1/x -server-pid 999999999", 1, "", "process 999999999"},
+		{"report into nowhere", "-json /nonexistent/r.json", 2, "", "-json: /nonexistent/r.json cannot be written, /nonexistent is no folder"},
+		{"from another machine", "-url mmsh://127.0.0.1:1/x -from 192.0.2.1", 1, "", "192.0.2.1 is no address of this machine"},
 		{"no such pump", "-pump /nonexistent", 1, "", "is no program"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -84,7 +86,7 @@ func TestAReportThatCannotBeWritten(t *testing.T) {
 	}
 	l.Close()
 	var out, errs bytes.Buffer
-	if Main([]string{"-clients", "1", "-duration", "10ms", "-url", "mmsh://" + l.Addr().String() + "/x", "-json", "/nonexistent/r.json"},
+	if Main([]string{"-clients", "1", "-duration", "10ms", "-url", "mmsh://" + l.Addr().String() + "/x", "-json", t.TempDir()},
 		&out, &errs, Build{}) != 1 || !strings.Contains(errs.String(), "writing the report") {
 		t.Errorf("said %s", errs.String())
 	}

@@ -16,9 +16,9 @@ import (
 // request is what to write once the connection stands, or on a kept one; the viewer then awaits the answer.
 func (c *client) request() []byte {
 	c.state, c.pending = awaiting, 0
-	path := requestPath(c.at.url)
+	path := requestPath(c.addressed())
 	if c.how.proxy && !c.at.tls {
-		path = c.at.absolute()
+		path = "http://" + c.at.hostHeader() + path
 	}
 	if c.how.plain {
 		return []byte("GET " + path + " HTTP/1.0\r\nHost: " + c.at.hostHeader() + "\r\nUser-Agent: " + c.agent("loadtest/1.0") +
@@ -42,6 +42,8 @@ func (c *client) request() []byte {
 	return keptRequest("GET", p, mmsh.PlayHeader(p), "")
 }
 
+const notHTTP = "an answer that is not HTTP"
+
 const logBody = "<XML><Summary>0.0.0.0 - - - - 0 - 1 200 - - - - - - - - -</Summary><c-status>200</c-status></XML>"
 
 // agent names the viewer, when names were asked for.
@@ -50,6 +52,21 @@ func (c *client) agent(product string) string {
 		return product
 	}
 	return product + " " + c.name()
+}
+
+// addressed is the address at hand, with the viewer's name as its id when names were asked for. An address that has an
+// id keeps it, as a redirect's has, and a signed one stays as it was signed.
+func (c *client) addressed() *url.URL {
+	u := c.at.url
+	if c.how.id == "" || u.Query().Has("id") || u.Query().Has("sig") {
+		return u
+	}
+	named := *u
+	if named.RawQuery != "" {
+		named.RawQuery += "&"
+	}
+	named.RawQuery += "id=" + c.name()
+	return &named
 }
 
 // guid is the same for a viewer in each of its sessions.
@@ -89,7 +106,7 @@ func keptRequest(method string, p mmsh.ClientParams, h http.Header, body string)
 func (c *client) reply(at int64) next {
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(c.head)), nil)
 	if err != nil {
-		return c.fail(at, "an answer that is not HTTP")
+		return c.fail(at, notHTTP)
 	}
 	c.keep = strings.EqualFold(resp.Header.Get("Connection"), "keep-alive")
 	if id, ok := mmsh.ClientIDOf(resp.Header); ok {
@@ -106,6 +123,8 @@ func (c *client) reply(at int64) next {
 		return c.fail(at, "a chunked answer although none was offered")
 	case mmsh.ReplyKindOf(resp.Header.Get("Content-Type")) == mmsh.ReplyPlaylist:
 		return c.swallowBody(resp.ContentLength, true)
+	case resp.Header.Get("Content-Type") != "" && mmsh.ReplyKindOf(resp.Header.Get("Content-Type")) == mmsh.ReplyUnknown:
+		return c.fail(at, fmt.Sprintf("no stream: Content-Type %.60q", resp.Header.Get("Content-Type")))
 	case c.step == stepDescribe:
 		return c.swallowBody(resp.ContentLength, false)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -68,7 +69,7 @@ func parseRun(args []string, help io.Writer) (settings, error) {
 	fs.Float64Var(&o.Slow, "slow", 0, "`share` of viewers that stop reading")
 	fs.IntVar(&o.SlowBPS, "slow-bps", 0, "`bit/s` at which the slow share reads instead (without -slow: all viewers)")
 	fs.Float64Var(&o.Churn, "churn", 0, "viewers a second that leave and come back")
-	fs.StringVar(&o.ID, "id", "", "`prefix` of the viewers' names, sent in User-Agent")
+	fs.StringVar(&o.ID, "id", "", "`prefix` of the viewers' ids, sent as ?id= and in User-Agent")
 	fs.StringVar(&o.Proxy, "proxy", "", "HTTP proxy `address`")
 	fs.IntVar(&o.ServerPID, "server-pid", 0, "process whose CPU and memory are the server's")
 	fs.StringVar(&s.json, "json", "", "write the report as JSON to `file` (- is standard output)")
@@ -108,6 +109,14 @@ func (s *settings) finish(fs *flag.FlagSet) error {
 	if s.scenario != "" {
 		if err := s.readScenario(); err != nil {
 			return err
+		}
+	}
+	for name, file := range map[string]string{"json": s.json, "html": s.html} {
+		if file == "" || file == "-" {
+			continue
+		}
+		if st, err := os.Stat(filepath.Dir(file)); err != nil || !st.IsDir() { // better said now than after the run
+			wrong = append(wrong, fmt.Errorf("-%s: %s cannot be written, %s is no folder", name, file, filepath.Dir(file)))
 		}
 	}
 	if s.o.MinDelivery == 0 {

@@ -27,7 +27,7 @@ type Options struct {
 	SlowBPS int     // bit/s that slow viewers read; alone, all viewers are slow
 	Churn   float64 // viewers a second that leave and come back
 
-	ID        string // begins the viewers' names, which they send in User-Agent and GUID
+	ID        string // begins the viewers' names, which they send as ?id=, in User-Agent and as GUID
 	Proxy     string // HTTP proxy
 	ServerPID int    // process whose CPU and memory are the server's; 0: none, or our own pump
 	Plain     bool   // ask for plain ASF

@@ -62,6 +62,7 @@ type reader struct {
 	opened  int64 // ns, connect was called
 	newKey  bool  // a first key frame became whole in this feed
 	gapped  bool  // has lost packets, ever
+	hole    hole
 	got     uint64
 	of      uint64 // published, in segments that are over
 	missing uint64
@@ -119,7 +120,9 @@ func (r *reader) feed(b []byte, at int64) error {
 				return err
 			}
 			if packet != nil {
-				r.prove(packet[:len(packet)-len(b)], at)
+				one := packet[:len(packet)-len(b)]
+				r.dissect(one)
+				r.prove(one, at)
 			}
 		}
 	}
@@ -210,7 +213,7 @@ func (r *reader) beginMMS(lead, rest []byte, size int) {
 			r.header, r.gather = nil, r.gather[:0]
 		}
 	case mmsh.TypeData:
-		r.located, r.location = r.locate(lead, binary.LittleEndian.Uint32(rest)), binary.LittleEndian.Uint32(rest)
+		r.locate(lead, binary.LittleEndian.Uint32(rest))
 		r.beginData(lead, payload, size)
 	}
 }

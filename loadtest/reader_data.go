@@ -26,19 +26,28 @@ func (r *reader) beginPlain(lead []byte, at int64) error {
 	return nil
 }
 
-// locate checks that LocationId goes on by one.
-func (r *reader) locate(lead []byte, id uint32) bool {
+// lateMost is by how many packets one may come late and still be taken for one of those; further back, numbers have begun
+// anew.
+const lateMost = 1024
+
+// locate checks that LocationId goes on by one. A packet that comes late, or again, has the number it should have come with,
+// and what follows it goes on from the highest.
+func (r *reader) locate(lead []byte, id uint32) {
 	step := id - r.location
-	switch {
+	switch back := -step; {
 	case !r.located:
 		r.base, r.number = uint64(id), uint64(id)
 	case step == 0 || step > 1<<31:
 		r.fault(lead, "order", fmt.Sprintf("LocationId %d after %d", id, r.location))
+		if r.number = r.base - min(uint64(back), r.base); back <= lateMost {
+			return
+		}
+		r.number = r.base
 	default:
 		r.base += uint64(step)
 		r.number = r.base
 	}
-	return true
+	r.located, r.location = true, id
 }
 
 // beginData looks at the beginning of an ASF packet of that size.
@@ -97,6 +106,21 @@ func (r *reader) wholeData(at int64) {
 	}
 }
 
+// dissect looks into an ASF packet without a stamp, as it stands in the body: one that was cut short or overwritten has
+// payloads that do not fit. A packet that came in pieces is let pass, so that nothing needs to be copied; so are those equal
+// to one that was looked at, which [reader.skim] passes over.
+func (r *reader) dissect(packet []byte) {
+	if r.what != mmsh.TypeData || r.stamped || r.spoilt || r.header == nil {
+		return
+	}
+	if r.kind == framedBody {
+		packet = packet[mmsh.DataHeadSize:]
+	}
+	if _, err := r.header.starts(packet); err != nil {
+		r.fault(nil, "packet", err.Error())
+	}
+}
+
 // waitForKey looks for the first key frame; it must be the first packet where the source marks them.
 func (r *reader) waitForKey(at int64) {
 	key, err := r.header.starts(r.gather)
@@ -131,8 +155,11 @@ func (r *reader) order() {
 	case n > s.last:
 		r.lost(s.last+1, n)
 		s.last, s.received = n, s.received+1
-	case r.stamped:
-		r.fault(nil, "order", fmt.Sprintf("packet %d after packet %d", n, s.last))
+	default:
+		if r.stamped {
+			r.fault(nil, "order", fmt.Sprintf("packet %d after packet %d", n, s.last))
+		}
+		r.found(n)
 	}
 	r.t.newest[r.target].reach(s.source, n)
 }
@@ -149,6 +176,7 @@ func (r *reader) sourceNow() uint32 {
 func (r *reader) lost(from, next uint64) {
 	n := next - from
 	r.missing += n
+	r.hole = hole{from: from, next: next, open: n}
 	if r.quiet {
 		r.t.slowLost.Add(n)
 		return
@@ -157,6 +185,26 @@ func (r *reader) lost(from, next uint64) {
 	r.t.lost.Add(n)
 	r.t.keep(Fault{Client: int(r.client), Packet: from, Place: r.placeOf(nil), Kind: "lost",
 		Text: fmt.Sprintf("packets %d to %d did not come", from, next-1)})
+}
+
+// hole is the gap that was found last.
+type hole struct {
+	from, next uint64
+	open       uint64 // packets of it that have not come yet
+}
+
+// found takes a packet that came behind its place out of what is missing: it is late, which is an error, but not lost.
+func (r *reader) found(n uint64) {
+	if h := &r.hole; n >= h.from && n < h.next && h.open > 0 {
+		h.open--
+		r.missing--
+		r.seg.received++
+		lost := &r.t.lost
+		if r.quiet {
+			lost = &r.t.slowLost
+		}
+		lost.Add(^uint64(0))
+	}
 }
 
 // late records how old the packet is, if it was published in the window and since this viewer came.
@@ -185,7 +233,7 @@ func (r *reader) settle(newest uint64) {
 	if !r.quiet && end > s.last+1 {
 		r.missing += end - s.last - 1
 	}
-	*s = segment{}
+	*s, r.hole = segment{}, hole{}
 }
 
 // delivery is received ÷ published while connected; false when nothing was.

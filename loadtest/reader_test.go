@@ -335,3 +335,84 @@ func BenchmarkFollowers(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/viewers, "ns/viewer")
 }
+
+// unstamped is a sample as from a source that is not ours: valid ASF, numbered by LocationId alone.
+func unstamped(t *testing.T, n int) sample {
+	t.Helper()
+	s := newSample(t, n)
+	for _, p := range s.packets {
+		copy(p[stampAt:], make([]byte, stampSize))
+	}
+	return s
+}
+
+// A packet that came behind its place is an error with its number and place, and it is late, not lost.
+func TestLatePacketsAreErrorsButNotLost(t *testing.T) {
+	stamped, foreign := newSample(t, 8), unstamped(t, 8)
+	for _, tc := range []struct {
+		name          string
+		from          sample
+		order         []int
+		kinds         string
+		got, of, lost uint64
+	}{
+		{"two exchanged", foreign, []int{0, 1, 3, 2, 4, 5}, "[lost order]", 6, 6, 0},
+		{"two exchanged, with stamps", stamped, []int{0, 1, 3, 2, 4, 5}, "[lost order order]", 6, 6, 0},
+		{"one of a gap comes, the other does not", foreign, []int{0, 1, 4, 3, 5}, "[lost order]", 5, 6, 1},
+		{"one comes twice", foreign, []int{0, 1, 2, 2, 3}, "[order]", 4, 4, 0},
+		{"an early one comes again", foreign, []int{0, 1, 2, 0, 3}, "[order]", 4, 4, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newTestReader(framedBody)
+			mustFeed(t, r, tc.from.body(tc.order...))
+			r.settle(0)
+			if kinds := fmt.Sprint(readerFaults(r)); kinds != tc.kinds || r.got != tc.got || r.of != tc.of || r.missing != tc.lost {
+				t.Errorf("%d of %d, %d lost, faults %v; want %d of %d, %d, %s", r.got, r.of, r.missing, r.t.faults, tc.got, tc.of,
+					tc.lost, tc.kinds)
+			}
+			if n := r.t.lost.Load(); n != tc.lost {
+				t.Errorf("the tally has %d lost, want %d", n, tc.lost)
+			}
+		})
+	}
+}
+
+// Numbers that begin anew without $C are one error, not one for each packet from there on.
+func TestLocationIdsThatBeginAnewAreOneError(t *testing.T) {
+	s := unstamped(t, 6)
+	r := newTestReader(framedBody)
+	mustFeed(t, r, slices.Concat(mmsh.AppendHeader(nil, s.header), frameOf(50_000, s.packets[0]), frameOf(50_001, s.packets[1]),
+		frameOf(1, s.packets[2]), frameOf(2, s.packets[3]), frameOf(3, s.packets[4])))
+	if kinds := fmt.Sprint(readerFaults(r)); kinds != "[order]" {
+		t.Errorf("faults %v, want one of order", r.t.faults)
+	}
+}
+
+// Without stamps a packet is still an ASF packet, or an error.
+func TestPacketsOfOtherSourcesAreDissected(t *testing.T) {
+	s := unstamped(t, 4)
+	for _, tc := range []struct {
+		name   string
+		packet []byte
+		kinds  string
+	}{
+		{"whole", s.packets[1], "[]"},
+		{"cut inside its head", s.packets[1][:5], "[packet]"},
+		{"no ASF", bytes.Repeat([]byte{0xFF}, 200), "[packet]"},
+	} {
+		for _, kind := range []bodyKind{framedBody, plainBody} {
+			if kind == plainBody && len(tc.packet) != 200 {
+				continue // packets of plain ASF have all the same size
+			}
+			body := slices.Concat(mmsh.AppendHeader(nil, s.header), frameOf(100, s.packets[0]), frameOf(101, tc.packet), frameOf(102, s.packets[2]))
+			if kind == plainBody {
+				body = slices.Concat(s.header, s.packets[0], tc.packet, s.packets[2])
+			}
+			r := newTestReader(kind)
+			mustFeed(t, r, body)
+			if kinds := fmt.Sprint(readerFaults(r)); kinds != tc.kinds {
+				t.Errorf("%s, kind %d: faults %v, want %s", tc.name, kind, r.t.faults, tc.kinds)
+			}
+		}
+	}
+}

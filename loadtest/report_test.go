@@ -195,3 +195,20 @@ func TestBarsKeepEveryObservation(t *testing.T) {
 		t.Errorf("%d observations in the bars, want %d", n, h.TotalCount())
 	}
 }
+
+// Where nobody was there to count packets the report does not say that none came.
+func TestSlowViewersAloneJudgeNoDelivery(t *testing.T) {
+	o, err := Options{Clients: 20, SlowBPS: 50_000}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep := &Report{Clients: ClientCounts{Requested: 20, Connected: 20, AliveAtEnd: 20}, Slow: SlowViewers{Clients: 20}}
+	judge(rep, o)
+	var text strings.Builder
+	if err := rep.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	if rep.Verdict != Pass || !strings.Contains(text.String(), "delivery     none ") || !strings.Contains(text.String(), "slow on purpose: delivery") {
+		t.Errorf("verdict %s:\n%s", rep.Verdict, text.String())
+	}
+}

@@ -2,9 +2,12 @@ package loadtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"runtime"
+	"syscall"
 	"time"
 )
 
@@ -80,7 +83,7 @@ type member struct {
 // prepare resolves the addresses and makes the crews.
 func (r *run) prepare() error {
 	var proxy *target
-	net := &network{}
+	ways := &network{}
 	if r.o.Proxy != "" {
 		p, err := parseTarget(r.o.Proxy)
 		if err != nil {
@@ -89,7 +92,7 @@ func (r *run) prepare() error {
 		if p.addr, err = resolve(r.ctx, p.host, p.port); err != nil {
 			return fmt.Errorf("looking up the proxy: %w", err)
 		}
-		proxy, net.proxy = p, p.addr
+		proxy, ways.proxy = p, p.addr
 	}
 	secure := 0
 	for i, u := range r.o.URLs {
@@ -103,19 +106,31 @@ func (r *run) prepare() error {
 		if t.index = i; t.tls {
 			secure++
 		}
-		if t.addr = net.proxy; proxy == nil {
+		if t.addr = ways.proxy; proxy == nil {
 			if t.addr, err = resolve(r.ctx, t.host, t.port); err != nil {
 				return fmt.Errorf("looking up %s: %w", t.host, err)
 			}
 		}
 		r.targets = append(r.targets, t)
 	}
-	net.from, _ = netip.ParseAddr(r.o.From) // was checked
-	net.sources.Store(int32(r.o.Sources))
-	if r.o.Sources == 0 {
-		net.sources.Store(int32(sourcesFor(r.o.Clients / len(r.targets))))
+	if ways.from, _ = netip.ParseAddr(r.o.From); ways.from.IsValid() && !isOurs(ways.from) { // its form was checked
+		return fmt.Errorf("from: %s is no address of this machine", ways.from)
 	}
-	return r.makeCrews(net, proxy, secure)
+	ways.sources.Store(int32(r.o.Sources))
+	if r.o.Sources == 0 {
+		ways.sources.Store(int32(sourcesFor(r.o.Clients / len(r.targets))))
+	}
+	return r.makeCrews(ways, proxy, secure)
+}
+
+// isOurs says whether a connection can come from the address.
+func isOurs(a netip.Addr) bool {
+	l, err := net.Listen("tcp", netip.AddrPortFrom(a, 0).String())
+	if err != nil {
+		return !errors.Is(err, syscall.EADDRNOTAVAIL)
+	}
+	l.Close()
+	return true
 }
 
 func (r *run) makeCrews(net *network, proxy *target, secure int) error {

@@ -62,9 +62,6 @@ func requestPath(u *url.URL) string {
 	return p
 }
 
-// absolute is the request target towards a proxy.
-func (t *target) absolute() string { return "http://" + t.hostHeader() + requestPath(t.url) }
-
 // shown is the address without secrets.
 func (t *target) shown() string { return telemetry.Redact(t.url.String()) }
 

@@ -23,8 +23,7 @@ func (rep *Report) WriteText(w io.Writer) error {
 		row("", "%d left and came back, %d came back after an end", rep.Churned, rep.Rejoined)
 	}
 	row("joins", "%s   (connect → first key frame)", rep.Join)
-	row("delivery", "worst %s   1 %% %s   median %s   (received ÷ published, per viewer)", share(rep.Delivery.Min),
-		share(rep.Delivery.P01), share(rep.Delivery.P50))
+	row("delivery", "%s   (received ÷ published, per viewer)", rep.deliveryText())
 	row("gaps", "%s in %s", plural(rep.Gaps.Packets, "lost packet"), plural(uint64(rep.Gaps.Clients), "viewer"))
 	row("errors", "%s of protocol or content", number(rep.Protocol))
 	if rep.Setup.Stamped {
@@ -43,6 +42,15 @@ func (rep *Report) WriteText(w io.Writer) error {
 	rep.verdictRows(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// deliveryText is how much came, where somebody was there to count it.
+func (rep *Report) deliveryText() string {
+	if rep.Clients.Connected <= rep.Slow.Clients {
+		return "none"
+	}
+	d := rep.Delivery
+	return fmt.Sprintf("worst %s   1 %% %s   median %s", share(d.Min), share(d.P01), share(d.P50))
 }
 
 func (rep *Report) subjects() []string {

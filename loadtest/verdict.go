@@ -33,6 +33,9 @@ func judge(rep *Report, o Options) {
 		rep.Notes = append(rep.Notes, fmt.Sprintf("%s lost %s, within the threshold",
 			plural(uint64(rep.Gaps.Clients), "viewer"), plural(rep.Gaps.Packets, "packet")))
 	}
+	if c := rep.Clients; c.Connected > 0 && rep.Slow.Clients >= c.Connected {
+		rep.Notes = append(rep.Notes, "all viewers were slow on purpose: delivery, gaps and latency were not judged")
+	}
 	if m := rep.Machine; m.Busy >= tooBusy {
 		rep.Notes = append(rep.Notes, fmt.Sprintf("this machine was full (%.0f %% of %s), of which the load tester took %.2f and the server %.2f: with a machine of its own the server may do better",
 			m.Busy*100, plural(uint64(m.Processors), "processor"), ratio(rep.Tester.CPU, rep.DurationS), ratio(rep.Server.CPU, rep.DurationS)))
