@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,6 +35,9 @@ func TestCommandLine(t *testing.T) {
 		{"no such process", "-url mmsh://127.0.0.1:1/x -server-pid 999999999", 1, "", "process 999999999"},
 		{"report into nowhere", "-json /nonexistent/r.json", 2, "", "-json: /nonexistent/r.json cannot be written, /nonexistent is no folder"},
 		{"from another machine", "-url mmsh://127.0.0.1:1/x -from 192.0.2.1", 1, "", "192.0.2.1 is no address of this machine"},
+		{"no such log level", "-log-level loud", 2, "", `log level "loud" is unknown`},
+		{"no such log format", "-log-format xml", 2, "", `log format "xml" is unknown`},
+		{"push without such a level", "push -log-level loud http://h/x", 2, "", `log level "loud" is unknown`},
 		{"no such pump", "-pump /nonexistent", 1, "", "is no program"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -89,5 +93,53 @@ func TestAReportThatCannotBeWritten(t *testing.T) {
 	if Main([]string{"-clients", "1", "-duration", "10ms", "-url", "mmsh://" + l.Addr().String() + "/x", "-json", t.TempDir()},
 		&out, &errs, Build{}) != 1 || !strings.Contains(errs.String(), "writing the report") {
 		t.Errorf("said %s", errs.String())
+	}
+}
+
+// Logs are lines of their own on standard error, JSON where that is no terminal, and begin at warnings unless asked for.
+func TestLogsOfARun(t *testing.T) {
+	t.Parallel()
+	s := newFakeServer(t)
+	s.push(t, PushOptions{Rate: 500_000})
+	for _, tc := range []struct {
+		name, flags string
+		lines       []string // beginnings of messages
+	}{
+		{"as it is", "", nil},
+		{"info, JSON", "-log-level info", []string{"phase begins", "over"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			args := append([]string{"-quiet", "-clients", "2", "-ramp", "0", "-duration", "300ms", "-max-join", "30s", "-url", s.url()}, strings.Fields(tc.flags)...)
+			if status := Main(args, &out, &errs, Build{}); status != 0 {
+				t.Fatalf("status %d: %s", status, errs.String())
+			}
+			var got []string
+			for line := range strings.Lines(errs.String()) {
+				var record struct{ Level, Msg string }
+				if err := json.Unmarshal([]byte(line), &record); err != nil || record.Level != "INFO" {
+					t.Errorf("%q is no record: %v", line, err)
+				}
+				got = append(got, record.Msg)
+			}
+			if !slices.Equal(got, tc.lines) {
+				t.Errorf("logged %q, want %q", got, tc.lines)
+			}
+		})
+	}
+}
+
+// What is wrong in a scenario is told as file:line:column, each on a line of its own, and nothing runs.
+func TestAWrongScenarioIsWrongUsage(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "s.yaml")
+	if err := os.WriteFile(file, []byte("rate: 5\nphases: [{clients: many}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	status := Main([]string{"-scenario", file}, &out, &errs, Build{})
+	want := file + ":1:7: \"5\" cannot be (1000 to 1000000000 bit/s)\n" + file + ":2:20: \"many\" cannot be (0 to 1000000 viewers)\n"
+	if status != exitUsage || errs.String() != want {
+		t.Errorf("status %d:\n%swant\n%s", status, errs.String(), want)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/stream-pump/stream-pump/telemetry"
 )
 
 // settings are what the command line of a run says.
@@ -18,6 +20,7 @@ type settings struct {
 	html     string
 	scenario string
 	quiet    bool
+	log      telemetry.LogOptions
 }
 
 const runUsage = `loadtest puts synthetic viewers on an MMSH server and says how it did.
@@ -41,6 +44,13 @@ type stringList []string
 
 func (l *stringList) String() string     { return strings.Join(*l, ",") }
 func (l *stringList) Set(s string) error { *l = append(*l, s); return nil }
+
+// logFlags are those of every program here. A load test says what it does on standard error anyway, so its log begins at
+// warnings.
+func logFlags(fs *flag.FlagSet, o *telemetry.LogOptions) {
+	fs.StringVar(&o.Format, "log-format", telemetry.FormatAuto, "`format` of the log: auto, text or json")
+	fs.StringVar(&o.Level, "log-level", "warn", "least `level` that is logged: debug, info, warn or error")
+}
 
 // parseFlags parses, and prints the usage to help when that is what was asked for.
 func parseFlags(fs *flag.FlagSet, args []string, usage string, help io.Writer) error {
@@ -87,6 +97,7 @@ func parseRun(args []string, help io.Writer) (settings, error) {
 	fs.IntVar(&o.Sources, "sources", 0, "source addresses 127.0.0.x towards loopback (0: as many as ports demand)")
 	fs.IntVar(&o.Loops, "loops", 0, "event loops (0: by viewers and processors)")
 	fs.StringVar(&o.Reader, "reader", ReaderAuto, "how viewers are read: auto, io_uring or epoll")
+	logFlags(fs, &s.log)
 	fs.StringVar(&o.Pump, "pump", "", "stream-pump `binary` for a run without -url")
 	if err := parseFlags(fs, args, runUsage, help); err != nil {
 		return s, err
@@ -128,14 +139,17 @@ func (s *settings) finish(fs *flag.FlagSet) error {
 	return errors.Join(wrong...)
 }
 
+// wrongFile is what is wrong in a file, with its places.
+type wrongFile struct{ error }
+
 func (s *settings) readScenario() error {
 	f, err := os.Open(s.scenario)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if s.o, err = ParseScenario(f, s.o); err != nil {
-		return fmt.Errorf("%s: %w", s.scenario, err)
+	if s.o, err = ParseScenario(f, s.scenario, s.o); err != nil {
+		return wrongFile{err}
 	}
 	return nil
 }

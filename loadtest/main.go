@@ -70,6 +70,10 @@ func usageError(err error, stderr io.Writer) int {
 	if errors.Is(err, flag.ErrHelp) {
 		return exitPassed
 	}
+	if wrong := (wrongFile{}); errors.As(err, &wrong) {
+		fmt.Fprintln(stderr, wrong)
+		return exitUsage
+	}
 	fmt.Fprintf(stderr, "loadtest: %v\nloadtest -h tells how to use it\n", err)
 	return exitUsage
 }
@@ -77,6 +81,9 @@ func usageError(err error, stderr io.Writer) int {
 func mainRun(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	s, err := parseRun(args, stdout)
 	if err != nil {
+		return usageError(err, stderr)
+	}
+	if s.o.Log, err = s.log.Logger(stderr); err != nil {
 		return usageError(err, stderr)
 	}
 	if self, err := os.Executable(); err == nil {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/stream-pump/stream-pump/telemetry"
 )
 
 const pushUsage = `loadtest push is a synthetic encoder: it pushes stamped packets on a fixed schedule (MS-WMHTTP).
@@ -34,6 +36,8 @@ func mainPush(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	fs.DurationVar(&o.Flap, "flap", 0, "drop the connection this often and come back a second later")
 	fs.DurationVar(&o.Duration, "duration", 0, "end after this long (0: when interrupted)")
 	fs.BoolVar(&o.Insecure, "insecure", false, "take any TLS certificate")
+	var logging telemetry.LogOptions
+	logFlags(fs, &logging)
 	stats := fs.Bool("stats", false, "write an account as a line of JSON each second")
 	if err := parseFlags(fs, args, pushUsage, stdout); err != nil {
 		return usageError(err, stderr)
@@ -48,11 +52,18 @@ func mainPush(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		}
 		return usageError(err, stderr)
 	}
+	log, err := logging.Logger(stderr)
+	if err != nil {
+		return usageError(err, stderr)
+	}
 	if *stats {
 		enc := json.NewEncoder(stdout)
 		o.Report = func(s Source) { _ = enc.Encode(s) } // nobody reads any more: the signal comes
 	}
-	o.Connected = func() { fmt.Fprintln(stderr, "pushing") }
+	o.Connected = func() {
+		fmt.Fprintln(stderr, "pushing")
+		log.Info("connected", "url", telemetry.Redact(o.URL), "rate_bps", o.Rate, "packet_bytes", o.Packet)
+	}
 	if err := Push(ctx, o); err != nil {
 		fmt.Fprintln(stderr, "loadtest:", err)
 		return exitFailed

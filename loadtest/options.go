@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"net/url"
 	"runtime"
@@ -45,12 +46,13 @@ type Options struct {
 
 	Phases []Phase // one after another, in place of Clients, Duration, Ramp, Slow and Churn
 
-	Pump      string    // stream-pump binary for a run without URLs; "": look for it
-	Self      []string  // command that runs [Main]; none: the source is a goroutine of this process
-	PumpYAML  string    // more settings for the generated configuration
-	Progress  io.Writer // lines while it runs; nil: none
-	LiveLine  bool      // Progress is a terminal: one line that changes
-	LineWidth int       // columns of that line; 0: 100
+	Pump      string       // stream-pump binary for a run without URLs; "": look for it
+	Self      []string     // command that runs [Main]; none: the source is a goroutine of this process
+	PumpYAML  string       // more settings for the generated configuration
+	Log       *slog.Logger // what begins and ends, and what goes wrong beside the viewers; nil: nothing
+	Progress  io.Writer    // lines while it runs; nil: none
+	LiveLine  bool         // Progress is a terminal: one line that changes
+	LineWidth int          // columns of that line; 0: 100
 }
 
 // Ways to read from thousands of sockets. What viewers get and how it is checked is the same.
@@ -90,6 +92,9 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.MaxJoin, 2*time.Second)
 	setDefault(&o.JoinTimeout, 10*time.Second)
 	setDefault(&o.LineWidth, 100)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	if o.SlowBPS > 0 && o.Slow == 0 {
 		o.Slow = 1
 	}

@@ -39,6 +39,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 		defer r.own.stop()
 		r.o.URLs, r.o.ServerPID = []string{r.own.viewURL}, r.own.pump.pid()
+		o.Log.Info("own pump and source are there", "url", r.own.viewURL, "pid", r.o.ServerPID)
 	}
 	defer r.stopCrews()
 	if err := r.prepare(); err != nil {
@@ -179,6 +180,7 @@ func (r *run) measure() (*Report, error) {
 	r.last, r.lastSamp = r.mark(), r.begun
 	for i := range r.o.Phases {
 		r.phase = i
+		r.o.Log.Info("phase begins", "name", r.o.Phases[i].Name, "viewers", r.o.Phases[i].Clients, "streams", len(r.targets))
 		last := i == len(r.o.Phases)-1
 		r.phases = append(r.phases, r.runPhase(r.o.Phases[i], last))
 		if r.stopped() {
@@ -193,7 +195,22 @@ func (r *run) measure() (*Report, error) {
 	}
 	r.progress.end()
 	judge(report, r.o)
+	r.account(report)
 	return report, nil
+}
+
+// account puts what the report is about into the log.
+func (r *run) account(rep *Report) {
+	for _, f := range rep.Faults {
+		r.o.Log.Debug("fault", "kind", f.Kind, "client", f.Client, "packet", f.Packet, "at_byte", f.Place, "what", f.Text)
+	}
+	for why, n := range rep.Failures {
+		r.o.Log.Info("viewers failed", "viewers", n, "why", why)
+	}
+	if rep.Interrupted {
+		r.o.Log.Warn("stopped before its time")
+	}
+	r.o.Log.Info("over", "verdict", rep.Verdict, "joined", rep.Clients.Connected, "failed", rep.Clients.Failed, "protocol_errors", rep.Protocol)
 }
 
 func (r *run) stopped() bool { return r.ctx.Err() != nil }

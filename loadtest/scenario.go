@@ -1,88 +1,74 @@
 package loadtest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
-// maxScenario bounds a scenario file, in bytes.
-const maxScenario = 1 << 20
+const (
+	maxScenario = 1 << 20 // bytes of a scenario file
+	maxNesting  = 16      // of lists and mappings, in each other
+	maxIndent   = 100     // columns
+)
 
-// scenarioFile is a scenario as it is written: phases one after another, and what holds for all of them.
+const leastScenario = "phases: [{clients: 100, duration: 20s}]"
+
+// scenarioFile is a scenario as it is written: phases one after another, and what holds for all of them. What is not
+// there is as the command line has it.
 type scenarioFile struct {
-	URLs   []string        `yaml:"urls"`
-	Rate   int             `yaml:"rate"`
-	Packet int             `yaml:"packet"`
-	Slow   float64         `yaml:"slow"`
-	BPS    int             `yaml:"slow_bps"`
-	Phases []scenarioPhase `yaml:"phases"`
+	urls         []string
+	rate, packet *int
+	slow         *float64
+	bps          *int
+	phases       []scenarioPhase
 }
 
 type scenarioPhase struct {
-	Name     string    `yaml:"name"`
-	Clients  *int      `yaml:"clients"` // as before when absent
-	Ramp     *float64  `yaml:"ramp"`    // viewers a second; 0: all at once
-	Duration yamlDelay `yaml:"duration"`
-	Churn    float64   `yaml:"churn"`
+	name     string
+	clients  *int     // as before when absent
+	ramp     *float64 // viewers a second; 0: all at once
+	duration time.Duration
+	churn    float64
 }
 
-// yamlDelay is a time span such as 20s, or a number of seconds.
-type yamlDelay time.Duration
-
-// UnmarshalYAML reads it.
-func (d *yamlDelay) UnmarshalYAML(b []byte) error {
-	text := strings.Trim(strings.TrimSpace(string(b)), `"'`)
-	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds >= 0 && seconds < maxDuration.Seconds() {
-		*d = yamlDelay(seconds * float64(time.Second))
-		return nil
-	}
-	v, err := time.ParseDuration(text)
-	if err != nil {
-		return fmt.Errorf("%q is no time span (20s, 1m30s, or seconds)", text)
-	}
-	*d = yamlDelay(v)
-	return nil
-}
-
-// ParseScenario reads a scenario into o. Errors say line and column.
-func ParseScenario(r io.Reader, o Options) (Options, error) {
+// ParseScenario reads a scenario into o. The error has everything that is wrong, a line each, as NAME:LINE:COLUMN: what is
+// wrong (what would be right).
+func ParseScenario(r io.Reader, name string, o Options) (Options, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxScenario+1))
 	if err != nil {
 		return o, err
 	}
 	if len(b) > maxScenario {
-		return o, fmt.Errorf("a scenario is at most %d bytes", maxScenario)
+		return o, fmt.Errorf("%s:1:1: the file is too long (at most %d bytes)", name, maxScenario)
 	}
-	var f scenarioFile
-	if err := yaml.NewDecoder(bytes.NewReader(b), yaml.DisallowUnknownField()).Decode(&f); err != nil && !errors.Is(err, io.EOF) {
-		return o, errors.New(yaml.FormatError(err, false, true))
-	}
-	if len(f.Phases) == 0 {
-		return o, errors.New("a scenario has at least one phase (phases: [{clients: 100, duration: 20s}])")
-	}
-	if len(f.Phases) > maxPhases {
-		return o, fmt.Errorf("%d phases are more than %d", len(f.Phases), maxPhases)
+	s := &scenarioReader{name: name}
+	f := s.read(string(b))
+	if s.problems != nil {
+		return o, errors.Join(s.problems...)
 	}
 	if len(o.URLs) == 0 {
-		o.URLs = f.URLs
+		o.URLs = f.urls
 	}
-	for _, v := range []struct{ from, to *int }{{&f.Rate, &o.Rate}, {&f.Packet, &o.Packet}, {&f.BPS, &o.SlowBPS}} {
-		if *v.from != 0 {
-			*v.to = *v.from
-		}
-	}
-	if f.Slow != 0 {
-		o.Slow = f.Slow
-	}
-	o.Phases = phasesOf(f.Phases, o)
+	override(&o.Rate, f.rate)
+	override(&o.Packet, f.packet)
+	override(&o.Slow, f.slow)
+	override(&o.SlowBPS, f.bps)
+	o.Phases = phasesOf(f.phases, o)
 	return o, nil
+}
+
+func override[T any](field, with *T) {
+	if with != nil {
+		*field = *with
+	}
 }
 
 // phasesOf fills in what a phase leaves open: as many viewers as before, the duration and ramp of the command line.
@@ -90,13 +76,9 @@ func phasesOf(list []scenarioPhase, o Options) []Phase {
 	var phases []Phase
 	clients := o.Clients
 	for i, p := range list {
-		if p.Clients != nil {
-			clients = *p.Clients
-		}
-		ph := Phase{Name: p.Name, Clients: clients, Ramp: o.Ramp, Duration: time.Duration(p.Duration), Churn: p.Churn}
-		if p.Ramp != nil {
-			ph.Ramp = *p.Ramp
-		}
+		override(&clients, p.clients)
+		ph := Phase{Name: p.name, Clients: clients, Ramp: o.Ramp, Duration: p.duration, Churn: p.churn}
+		override(&ph.Ramp, p.ramp)
 		if ph.Duration == 0 {
 			ph.Duration = o.Duration
 		}
@@ -106,4 +88,64 @@ func phasesOf(list []scenarioPhase, o Options) []Phase {
 		phases = append(phases, ph)
 	}
 	return phases
+}
+
+// read parses the text and notes what is wrong with it.
+func (s *scenarioReader) read(text string) (f scenarioFile) {
+	tokens := lexer.Tokenize(text)
+	if !s.shallow(tokens) {
+		return f
+	}
+	file, err := parser.Parse(tokens, 0)
+	if err != nil {
+		s.syntax(err)
+		return f
+	}
+	for _, doc := range file.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		s.mapping(doc.Body, fields{
+			"urls":     s.addresses(&f.urls),
+			"rate":     s.whole(&f.rate, 1000, 1_000_000_000, "bit/s"),
+			"packet":   s.whole(&f.packet, minPacket, maxPacket, "bytes"),
+			"slow":     s.number(&f.slow, 0, 1),
+			"slow_bps": s.whole(&f.bps, 0, 1_000_000_000, "bit/s"),
+			"phases":   s.phases(&f.phases),
+		})
+	}
+	switch {
+	case s.problems != nil:
+	case len(f.phases) == 0:
+		s.problem(nil, "the scenario has no phases", leastScenario)
+	}
+	return f
+}
+
+// shallow refuses nesting that the parser, which recurses, had better not see.
+func (s *scenarioReader) shallow(tokens token.Tokens) bool {
+	depth := 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			depth++
+		case token.MappingEndType, token.SequenceEndType:
+			depth--
+		}
+		if depth > maxNesting || t.Position.Column > maxIndent && t.Type == token.SequenceEntryType {
+			s.problem(t, "values are nested too deeply", leastScenario)
+			return false
+		}
+	}
+	return true
+}
+
+func (s *scenarioReader) syntax(err error) {
+	var at *token.Token
+	what := err.Error()
+	if wrong := (*yaml.SyntaxError)(nil); errors.As(err, &wrong) {
+		what, at = wrong.Message, wrong.Token
+	}
+	what, _, _ = strings.Cut(what, "\n")
+	s.problem(at, "this is no YAML: "+what, "")
 }

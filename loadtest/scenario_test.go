@@ -31,7 +31,7 @@ phases:
 		{"JSON", `{"phases":[{"clients":3,"duration":"1s"}]}`, "[{phase 1 3 -1 1s 0}] [] 0 0 0 0"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			o, err := ParseScenario(strings.NewReader(tc.yaml), base)
+			o, err := ParseScenario(strings.NewReader(tc.yaml), "s.yaml", base)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -42,21 +42,44 @@ phases:
 	}
 }
 
+// Everything that is wrong is told at once, a line each, with its place and what would be right.
 func TestWrongScenarios(t *testing.T) {
-	for _, tc := range []struct{ name, yaml, want string }{
-		{"nothing", "", "at least one phase"},
-		{"no phases", "rate: 5\n", "at least one phase"},
-		{"unknown name", "phases:\n  - {clients: 3, colour: red}\n", "[2:"},
-		{"no number", "phases:\n  - {clients: many}\n", "[2:"},
-		{"no time span", "phases:\n  - {clients: 3, duration: soon}\n", "time span"},
-		{"no YAML", "phases: [", ""},
-		{"too many phases", "phases: [" + strings.Repeat("{},", 200) + "]", "more than"},
-		{"too long", strings.Repeat("#", maxScenario+5), "at most"},
+	for _, tc := range []struct {
+		name, yaml string
+		want       []string
+	}{
+		{"nothing", "", []string{"s.yaml:1:1: the scenario has no phases (phases: [{clients: 100, duration: 20s}])"}},
+		{"no phases", "rate: 5000\n", []string{"s.yaml:1:1: the scenario has no phases ("}},
+		{"no mapping", "[1, 2]\n", []string{"s.yaml:1:1: this is no mapping (keys: packet, phases, "}},
+		{"unknown keys", "colour: red\nphases:\n  - {clients: 3, size: 3}\n", []string{
+			`s.yaml:1:1: unknown key "colour" (packet, phases, rate, slow, slow_bps, urls)`,
+			`s.yaml:3:18: unknown key "size" (churn, clients, duration, name, ramp)`}},
+		{"wrong values, several", "rate: 5\nslow: 2\nurls: [ftp://h/x]\nphases:\n  - {clients: many, duration: soon}\n  - {clients: -3, ramp: fast, churn: -1, duration: -1s}\n",
+			[]string{`s.yaml:1:7: "5" cannot be (1000 to 1000000000 bit/s)`, `s.yaml:2:7: "2" cannot be (a number, 0 to 1)`,
+				`s.yaml:3:8: address "ftp://h/x": neither mmsh:// nor http:// nor https:// (a list of`,
+				`s.yaml:5:15: "many" cannot be (0 to 1000000 viewers)`, `s.yaml:5:31: "soon" cannot be (a time span`,
+				`s.yaml:6:15: "-3" cannot be`, `s.yaml:6:25: "fast" cannot be (a number, -1 to 1e+06)`, `s.yaml:6:38: "-1" cannot be`,
+				`s.yaml:6:52: "-1s" cannot be`}},
+		{"values of another kind", "phases: {clients: 3}\nurls: mmsh://h/x\nrate: [3000]\n", []string{
+			"s.yaml:1:", "s.yaml:2:7: this is no list", "s.yaml:3:7: this is no plain value (1000 to"}},
+		{"no YAML", "phases: [", []string{"s.yaml:1:9: this is no YAML: "}},
+		{"too many phases", "phases: [" + strings.Repeat("{},", 200) + "]", []string{"s.yaml:1:9: 200 entries are too many (at most 100)"}},
+		{"too deep", "phases: " + strings.Repeat("[", 5000), []string{"s.yaml:1:25: values are nested too deeply ("}},
+		{"too long", strings.Repeat("#", maxScenario+5), []string{"s.yaml:1:1: the file is too long (at most 1048576 bytes)"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := ParseScenario(strings.NewReader(tc.yaml), Options{Clients: 1})
-			if err == nil || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("error %v, want one with %q", err, tc.want)
+			_, err := ParseScenario(strings.NewReader(tc.yaml), "s.yaml", Options{Clients: 1})
+			if err == nil {
+				t.Fatal("taken")
+			}
+			lines := strings.Split(err.Error(), "\n")
+			if len(lines) != len(tc.want) {
+				t.Fatalf("%d problems, want %d:\n%v", len(lines), len(tc.want), err)
+			}
+			for i, want := range tc.want {
+				if !strings.HasPrefix(lines[i], want) {
+					t.Errorf("problem %d: %s\nwant       %s", i+1, lines[i], want)
+				}
 			}
 		})
 	}
@@ -66,7 +89,7 @@ func FuzzScenario(f *testing.F) {
 	f.Add("phases:\n  - {name: warm, clients: 10, ramp: 2, duration: 3s, churn: 1}\n")
 	f.Add("rate: 3\nurls: [a, b]\nphases: [{}]\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		o, err := ParseScenario(strings.NewReader(text), Options{Clients: 1, Duration: time.Second})
+		o, err := ParseScenario(strings.NewReader(text), "s.yaml", Options{Clients: 1, Duration: time.Second})
 		if err == nil && (len(o.Phases) == 0 || len(o.Phases) > maxPhases) {
 			t.Errorf("%d phases", len(o.Phases))
 		}
