@@ -102,6 +102,9 @@ func New(o Options) *Delegator {
 	d := &Delegator{opts: o, log: o.Log, memory: newMemory(o.Remember), stop: stop}
 	d.relay.init(ctx)
 	d.Set(o.Settings)
+	if o.Bus != nil {
+		d.between = newBetween(o.Bus, rand.Uint64(), d.log, d.seats.share()) // #nosec G404 -- tells houses apart, no secret
+	}
 	d.changed = o.Fleet.Subscribe(1, func(k live.Kind) bool { return k == live.RosterChanged })
 	d.follow()
 	d.done.Go(func() { d.tend(ctx) })
@@ -154,8 +157,6 @@ func (d *Delegator) follow() {
 
 // join hears other houses, and tells them.
 func (d *Delegator) join(ctx context.Context) {
-	b := newBetween(d.opts.Bus, rand.Uint64(), d.log) // #nosec G404 -- tells houses apart, no secret
-	d.between = b
 	stop, err := d.opts.Bus.Subscribe(subject, func(_ string, word []byte) { d.hear(word) })
 	if err != nil {
 		d.log.Error("hearing other houses", slog.Any("error", err))
@@ -170,7 +171,7 @@ func (d *Delegator) join(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				spare = b.tell(spare)
+				spare = d.between.tell(spare, time.Now())
 			}
 		}
 	})
@@ -187,7 +188,7 @@ func (d *Delegator) told(q query, s *slot) {
 func (d *Delegator) hear(word []byte) {
 	now := d.opts.Now().UnixNano()
 	x := d.index.Load()
-	d.between.read(word, func(e entry) {
+	d.between.read(word, time.Now(), func(e entry) {
 		s := x.byHash[e.pump]
 		if s == nil || e.key == 0 {
 			return

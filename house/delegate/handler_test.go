@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stream-pump/stream-pump/fleet"
 	"github.com/stream-pump/stream-pump/house/roster"
@@ -245,9 +246,10 @@ func FuzzRequest(f *testing.F) {
 
 // Words of other houses are whatever comes over the bus.
 func FuzzWord(f *testing.F) {
-	one := newBetween(nil, 1, nil)
+	one := newBetween(nil, 1, nil, &sharing{})
 	one.add(entry{key: 7, pump: pumpKey("a"), stream: hashString(fnvOffset, "studio"), held: true})
-	f.Add(one.word)
+	one.peers[2] = &peer{word: 3}
+	f.Add(one.word(nil, time.Now()))
 	f.Add([]byte{})
 	f.Add([]byte("a word that is none"))
 	w := newWorld(f, nil, "a")

@@ -32,7 +32,11 @@ type seat struct {
 	report atomic.Pointer[live.Report]
 	wanted atomic.Pointer[roster.Pump]
 
+	sharing *sharing      // nil: there is one house
+	waits   atomic.Uint64 // for other houses to have heard this word, before anybody more is sent here; 0: for none
+
 	mu     sync.Mutex
+	untold []untold // whom this house sent here and others may not know of, by word
 	boot   string
 	joined int64
 	coming [awaited + 1]wave // by second, modulo
@@ -47,11 +51,24 @@ type wave struct {
 	bits    int64
 }
 
+// untold is how many viewers go with a word.
+type untold struct {
+	word    uint64
+	viewers int64
+}
+
 // seats gives each pump one seat.
 type seats struct {
-	mu     sync.Mutex
-	byPump map[*live.Pump]*seat
-	given  uint32
+	sharing *sharing
+	mu      sync.Mutex
+	byPump  map[*live.Pump]*seat
+	given   uint32
+}
+
+// share makes seats count with other houses, and returns what they know of these. It is called before any is given.
+func (s *seats) share() *sharing {
+	s.sharing = &sharing{}
+	return s.sharing
 }
 
 func (s *seats) of(p *live.Pump) *seat {
@@ -64,7 +81,7 @@ func (s *seats) of(p *live.Pump) *seat {
 		s.byPump = map[*live.Pump]*seat{}
 	}
 	s.given++
-	t := &seat{number: s.given, hash: pumpKey(p.ID()), pump: p}
+	t := &seat{number: s.given, hash: pumpKey(p.ID()), pump: p, sharing: s.sharing}
 	t.due.Store(math.MaxInt64)
 	s.byPump[p] = t
 	return t
@@ -96,11 +113,54 @@ func (t *seat) take(now, bits int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.settle(now)
-	if t.viewers.Load() < 1 || t.bandwidth.Load() < bits {
+	if t.viewers.Load() < 1 || t.bandwidth.Load() < bits || !t.share(bits) {
 		return false
 	}
 	t.add(now, 1, bits)
 	return true
+}
+
+// share tells whether one viewer more is within this house's share, and counts him. Of the room that a house knows of,
+// other houses may have given away some without its knowing; so none gives away more than its share of what there is
+// without the others knowing. With h houses and room for n that is n/(h+1) each, or n of them when h is 1: when all do
+// that at the same time it is less than n. Rounded up, the last place may be given away once by each. The caller holds t.mu.
+func (t *seat) share(bits int64) bool {
+	if t.sharing == nil {
+		return true
+	}
+	houses := t.sharing.houses.Load()
+	if houses <= 1 {
+		t.untold = t.untold[:0]
+		return true
+	}
+	heard, sum := t.sharing.heard.Load(), int64(0)
+	for len(t.untold) > 0 && t.untold[0].word <= heard {
+		t.untold = t.untold[1:]
+	}
+	for _, u := range t.untold {
+		sum += u.viewers
+	}
+	room := t.viewers.Load()
+	if bits > 0 {
+		room = min(room, t.bandwidth.Load()/bits)
+	}
+	if sum+1 > (room+houses-1)/houses {
+		t.waits.Store(t.untold[0].word)
+		return false
+	}
+	next := t.sharing.number.Load() + 1 // the word that is being written may be gone when he comes to it
+	if n := len(t.untold); n > 0 && t.untold[n-1].word == next {
+		t.untold[n-1].viewers++
+	} else {
+		t.untold = append(t.untold, untold{next, 1})
+	}
+	return true
+}
+
+// waiting tells whether nobody can be sent here before other houses have heard of those who were.
+func (t *seat) waiting() bool {
+	w := t.waits.Load()
+	return w != 0 && t.sharing.heard.Load() < w && t.sharing.houses.Load() > 1
 }
 
 // note counts viewers that were sent here by another house.

@@ -61,6 +61,9 @@ func (s *slot) open(stream int32) bool {
 
 // room is for how many viewers of a stream there is room; less than 1: for none.
 func (s *slot) room(stream int32) float64 {
+	if s.seat.waiting() {
+		return 0
+	}
 	viewers, bits := s.seat.viewers.Load(), s.seat.bandwidth.Load()
 	free := float64(viewers)
 	if bits != math.MaxInt64 {

@@ -84,7 +84,7 @@ func (n *NATSProc) leads() bool {
 	return false
 }
 
-// tellingPump is a pump as a house sees one: it says hello and tells that it delivers, once every half second, and comes
+// tellingPump is a pump as a house sees one: it says hello and tells what it does, now and then, and comes
 // again when its house does not answer any more.
 type tellingPump struct {
 	id      string
@@ -92,12 +92,20 @@ type tellingPump struct {
 	boot    string
 	session string
 	number  int64
+	every   time.Duration
+	state   func() *fleet.State
 	stop    chan struct{}
 	done    sync.WaitGroup
 }
 
 func newTellingPump(t *testing.T, id, address string) *tellingPump {
-	p := &tellingPump{id: id, address: address, boot: fleet.NewBoot(), stop: make(chan struct{})}
+	return newTellingPumpOf(t, id, address, 500*time.Millisecond, func() *fleet.State {
+		return &fleet.State{Streams: []fleet.StreamState{{Path: "studio", State: fleet.StreamLive, BPS: 300_000}}}
+	})
+}
+
+func newTellingPumpOf(t *testing.T, id, address string, every time.Duration, state func() *fleet.State) *tellingPump {
+	p := &tellingPump{id: id, address: address, boot: fleet.NewBoot(), every: every, state: state, stop: make(chan struct{})}
 	p.done.Go(p.run)
 	t.Cleanup(func() { close(p.stop); p.done.Wait() })
 	return p
@@ -113,9 +121,7 @@ func (p *tellingPump) run() {
 		}
 		if p.session != "" {
 			p.number++
-			b := fleet.Batch{Pump: p.id, Boot: p.boot, Number: p.number, First: 1, State: &fleet.State{
-				Streams: []fleet.StreamState{{Path: "studio", State: fleet.StreamLive, BPS: 300_000}},
-			}}
+			b := fleet.Batch{Pump: p.id, Boot: p.boot, Number: p.number, First: 1, State: p.state()}
 			if p.post(fleet.PathTelemetry, b, nil) != nil {
 				p.session = ""
 			}
@@ -123,7 +129,7 @@ func (p *tellingPump) run() {
 		select {
 		case <-p.stop:
 			return
-		case <-time.After(500 * time.Millisecond):
+		case <-time.After(p.every):
 		}
 	}
 }
