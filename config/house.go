@@ -49,10 +49,11 @@ type House struct {
 	Dir string `yaml:"-"`
 }
 
-// Relay is what the house serves itself, to players that follow no redirect.
+// Relay is what the house serves itself, by a pump within it, to players that follow no redirect.
 type Relay struct {
 	Viewers   int       `yaml:"viewers" reload:"live"`   // 0: none
 	Bandwidth Bandwidth `yaml:"bandwidth" reload:"live"` // 0: no limit
+	Linger    Duration  `yaml:"linger" reload:"live"`    // a stream is kept so long after its last viewer has left
 }
 
 // Telemetry is how often pumps tell what they do.
@@ -129,7 +130,7 @@ func DefaultHouse() *House {
 	const s, h = Duration(time.Second), Duration(time.Hour)
 	return &House{
 		Port: 8090, SSL: true, SSLPort: 8091,
-		Data: "pump-house.data", IDParameter: "id", Relay: Relay{Viewers: 20},
+		Data: "pump-house.data", IDParameter: "id", Relay: Relay{Viewers: 20, Linger: 30 * s},
 		Telemetry:    Telemetry{Interval: 1 * s, DeadAfter: 3 * s},
 		Certificates: Certificates{Valid: 90 * 24 * h, Invites: 24 * h},
 		NATS:         NATS{Replicas: 1, Prefix: "pumphouse"},

@@ -28,6 +28,7 @@ var houseRules = map[string]rule{
 	"fallback_url":          {check: checkRedirect},
 	"relay.viewers":         number(0, maxCount),
 	"relay.bandwidth":       {bounded: true, max: 1e15, limits: "0 to 1000T, in bit/s"},
+	"relay.linger":          span(time.Second, time.Hour),
 	"telemetry.interval":    span(100*time.Millisecond, 30*time.Second),
 	"telemetry.dead_after":  span(300*time.Millisecond, 5*time.Minute),
 	"certificates.valid":    span(time.Minute, 10*365*24*time.Hour),

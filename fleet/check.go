@@ -96,6 +96,18 @@ func ValidClient(id string) bool {
 	return id != "" && len(id) <= MaxClient && utf8.ValidString(id) && strings.IndexFunc(id, unicode.IsControl) < 0
 }
 
+// HousePrefix is how the id of a house's own pump begins; no pump of a roster has it.
+const HousePrefix = "@"
+
+// HouseID is the id of the pump within a house, which serves viewers that follow no redirect.
+func HouseID(house string) string { return HousePrefix + house }
+
+// ValidHouseID tells whether id is one of [HouseID].
+func ValidHouseID(id string) bool {
+	name, ok := strings.CutPrefix(id, HousePrefix)
+	return ok && ValidID(name)
+}
+
 func validPath(p string) bool { return pathForm.MatchString(p) }
 func validBoot(b string) bool { return bootForm.MatchString(b) }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -45,14 +46,19 @@ type Store interface {
 
 // ClientOptions are what a [Client] is made with. Houses, Pump, Side and Journal are required.
 type ClientOptions struct {
-	Houses  []string // addresses, tried in order
-	Pump    string   // id
-	Key     string   // empty: by certificate
-	Invite  string   // for a certificate; empty: none
-	Roots   *x509.CertPool
-	Proxy   func(*http.Request) (*url.URL, error) // nil: none
-	Program string                                // its version
-	Port    func() int                            // the public port
+	Houses []string // addresses, tried in order
+	Pump   string   // id
+	Key    string   // empty: by certificate
+	Invite string   // for a certificate; empty: none
+	Roots  *x509.CertPool
+	Proxy  func(*http.Request) (*url.URL, error) // nil: none
+
+	// Dial reaches a house within the same program: nobody has to prove there who he is. nil
+	// reaches houses over the network.
+	Dial func(context.Context) (net.Conn, error)
+
+	Program string     // its version
+	Port    func() int // the public port
 	Side    Side
 	Journal *Journal
 	Store   Store        // nil: nothing is kept

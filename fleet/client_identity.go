@@ -91,7 +91,7 @@ func (c *Client) identity() Identity {
 // credentials returns what proves who the pump is.
 func (c *Client) credentials() (func(*http.Request), error) {
 	switch {
-	case c.identity().Certificate != "":
+	case c.identity().Certificate != "", c.opts.Dial != nil:
 		return func(*http.Request) {}, nil
 	case c.opts.Key != "":
 		return func(r *http.Request) { r.SetBasicAuth(c.opts.Pump, c.opts.Key) }, nil

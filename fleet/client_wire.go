@@ -41,6 +41,9 @@ func (c *Client) rewire(t *tls.Config) {
 	tr.Protocols.SetHTTP1(true)
 	plain := tr.Clone()
 	plain.Proxy, plain.DialContext = nil, (&net.Dialer{Timeout: dialTime, Control: onlyLoopback}).DialContext
+	if dial := c.opts.Dial; dial != nil {
+		plain.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }
+	}
 	old := c.wire.Swap(&wire{&http.Client{
 		Transport: bySchemes{tr, plain},
 		// A key goes where it was meant to go, and nowhere else.

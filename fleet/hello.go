@@ -30,7 +30,9 @@ func NewBoot() string {
 func (h *Hello) Check() error {
 	var c checker
 	h.Program = Shorten(h.Program)
-	c.pump("pump", h.Pump)
+	if !ValidHouseID(h.Pump) {
+		c.pump("pump", h.Pump)
+	}
 	c.boot("boot", h.Boot)
 	c.number("port", int64(h.Port), 65535)
 	if h.URL != "" && !ValidURL(h.URL) {

@@ -68,6 +68,9 @@ func (h *House) listen(cfg *config.House) error {
 		return err
 	}
 	h.server.Handler = h.routes()
+	if err := h.embed(cfg); err != nil {
+		return err
+	}
 	for _, d := range h.doors {
 		h.log.Info("listening", slog.String("address", d.ln.Addr().String()), slog.Bool("tls", d.tls))
 		h.serve(d.ln, h.server)

@@ -19,6 +19,7 @@ import (
 	"github.com/stream-pump/stream-pump/house/hooks"
 	"github.com/stream-pump/stream-pump/house/live"
 	"github.com/stream-pump/stream-pump/house/registry"
+	"github.com/stream-pump/stream-pump/house/relay"
 	"github.com/stream-pump/stream-pump/house/store"
 	"github.com/stream-pump/stream-pump/telemetry"
 )
@@ -35,9 +36,9 @@ type Options struct {
 	// Signals tell [Run] what to do; nil leaves only its context.
 	Signals <-chan os.Signal
 
-	// Relay opens the connection over which a viewer is served through the house whose player
-	// follows no redirect. nil dials the pump that was chosen for him.
-	Relay func(context.Context, delegate.Upstream) (net.Conn, error)
+	// Embed starts the pump within the house, which serves viewers whose players follow no
+	// redirect; nil: nobody does.
+	Embed func(Embedding) (relay.Pump, error)
 
 	// Ready, if set, is called by [Run] once everything listens.
 	Ready func(*House)
@@ -54,6 +55,8 @@ type House struct {
 	gate      *gate.Gate
 	told      atomic.Pointer[gate.Gate] // gate, for what is kept while the house is still being opened
 	delegator *delegate.Delegator
+	relay     *relay.Relay
+	within    *http.Server // for the pump within the house; nil without one
 	hooks     *hooks.Sender
 	leads     atomic.Bool // of several houses, this one does what only one should
 	hasher    *access.Hasher
@@ -136,6 +139,7 @@ func (h *House) open(ctx context.Context, cfg *config.House) error {
 	if err := h.seed(ctx, cfg); err != nil {
 		return err
 	}
+	h.openRelay(cfg)
 	if err := h.openGate(cfg); err != nil {
 		return err
 	}
@@ -171,7 +175,7 @@ func (h *House) openGate(cfg *config.House) error {
 	g, err := gate.New(gate.Options{
 		House: h.name, Fleet: h.fleet, Registry: h.registry, Bus: h.store.Bus(), Log: h.log,
 		Signing: func() []byte { return signingJSON(h.cfg.Load()) }, Parameter: cfg.IDParameter, Interval: cfg.Telemetry.Interval.D(), Settle: settle(cfg),
-		Secure: h.secure, Remote: h.remote,
+		Own: h.own(), Secure: h.secure, Remote: h.remote,
 	})
 	if err != nil {
 		return err
@@ -218,16 +222,16 @@ func (h *House) Fleet() *live.Fleet { return h.fleet }
 // Registry returns what is kept.
 func (h *House) Registry() *registry.Registry { return h.registry }
 
-// Stop takes no further requests, says goodbye to pumps, and returns when nothing of the
-// house runs any more; at the latest shortly after ctx is done.
+// Stop takes no further requests, ends the viewings within the house, says goodbye to pumps,
+// and returns when nothing of the house runs any more; at the latest shortly after ctx is done.
 func (h *House) Stop(ctx context.Context) error {
+	err := h.closeRelay(ctx)
 	if h.gate != nil {
 		h.gate.Close()
 	}
-	var err error
 	if h.server != nil {
-		if err = h.server.Shutdown(ctx); err != nil {
-			err = errors.Join(fmt.Errorf("not all requests ended in time: %w", err), h.server.Close())
+		if late := h.server.Shutdown(ctx); late != nil {
+			err = errors.Join(err, fmt.Errorf("not all requests ended in time: %w", late), h.server.Close())
 		}
 	}
 	h.Close()
@@ -236,6 +240,11 @@ func (h *House) Stop(ctx context.Context) error {
 
 // Close ends everything at once.
 func (h *House) Close() {
+	at, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := h.closeRelay(at); err != nil {
+		h.log.Debug("viewers within the house were cut off", slog.Any("error", err))
+	}
 	if h.gate != nil {
 		h.gate.Close()
 	}

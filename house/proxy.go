@@ -144,3 +144,11 @@ func (c *proxied) RemoteAddr() net.Addr {
 	}
 	return net.TCPAddrFromAddrPort(c.client)
 }
+
+// Bare returns the connection itself once what was read ahead of it is used up.
+func (c *proxied) Bare() net.Conn {
+	if len(c.rest) > 0 {
+		return c
+	}
+	return c.Conn
+}

@@ -1,6 +1,8 @@
 package house
 
 import (
+	"log/slog"
+
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/house/delegate"
 	"github.com/stream-pump/stream-pump/house/hooks"
@@ -11,7 +13,7 @@ import (
 func (h *House) openViewers(cfg *config.House) {
 	h.delegator = delegate.New(delegate.Options{
 		Fleet: h.fleet, Log: h.log, Remote: h.remote, IDParameter: cfg.IDParameter, Settings: delegation(cfg), Bus: h.store.Bus(),
-		Dial: h.opts.Relay,
+		Relay: h.relay, House: h.name,
 	})
 	h.hooks = hooks.New(hooks.Options{Fleet: h.fleet, House: h.name, Log: h.log, Hooks: webhooks(cfg), Leads: h.leads.Load})
 }
@@ -19,6 +21,10 @@ func (h *House) openViewers(cfg *config.House) {
 // setViewers puts a new configuration in force.
 func (h *House) setViewers(cfg *config.House) {
 	h.delegator.Set(delegation(cfg))
+	h.relay.Set(relaying(cfg))
+	if err := h.embed(cfg); err != nil {
+		h.log.Error("viewers whose players follow no redirect are not served", slog.Any("error", err))
+	}
 	h.hooks.Set(webhooks(cfg))
 }
 
@@ -32,7 +38,7 @@ func (h *House) closeViewers() {
 }
 
 func delegation(cfg *config.House) delegate.Settings {
-	return delegate.Settings{Fallback: cfg.FallbackURL, RelayViewers: cfg.Relay.Viewers, RelayBandwidth: int64(cfg.Relay.Bandwidth)}
+	return delegate.Settings{Fallback: cfg.FallbackURL}
 }
 
 func webhooks(cfg *config.House) []hooks.Hook {

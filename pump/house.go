@@ -74,10 +74,14 @@ func (p *Pump) newMember(cfg *config.Config) (*member, error) {
 func (m *member) open(cfg *config.Config) (*config.Config, error) {
 	var houses []string
 	houses = append(houses, m.cfg.URL...)
-	client, err := fleet.NewClient(fleet.ClientOptions{
+	o := fleet.ClientOptions{
 		Houses: houses, Pump: m.cfg.ID, Key: string(m.cfg.Key), Invite: string(m.cfg.Invite), Roots: m.roots, Proxy: houseProxy(cfg),
 		Program: m.pump.opts.Version, Port: m.port, Side: m, Journal: m.journal, Store: m.cache, Log: m.pump.log, Waits: m.pump.opts.houseWaits,
-	})
+	}
+	if in := m.pump.opts.inside; in != nil {
+		o.Dial = in.Dial
+	}
+	client, err := fleet.NewClient(o)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,8 @@ import (
 )
 
 // houseCache is the folder with what must outlive the program: the pump's certificate, and
-// what the house said last. It is readable for the pump alone.
+// what the house said last. It is readable for the pump alone. Without a folder nothing is
+// kept.
 type houseCache struct{ folder string }
 
 // Files of the folder.
@@ -54,6 +55,9 @@ func (c houseCache) KeepConfig(cfg fleet.Config) error { return c.write(configFi
 
 // read reads a file; one that is not there leaves v alone.
 func (c houseCache) read(name string, v any) error {
+	if c.folder == "" {
+		return nil
+	}
 	f, err := os.Open(filepath.Join(c.folder, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -74,6 +78,9 @@ func (c houseCache) read(name string, v any) error {
 
 // write puts a whole file in place of the former one, or leaves that as it is.
 func (c houseCache) write(name string, v any) (err error) {
+	if c.folder == "" {
+		return nil
+	}
 	b, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("house.cache: %w", err)

@@ -28,6 +28,8 @@ type Options struct {
 	// Signals tell [Run] what to do; nil leaves only its context.
 	Signals <-chan os.Signal
 
+	inside *Inside // set by [StartInside]: there are no ports
+
 	houseWaits fleet.Waits // between attempts to reach the house; zero but in tests
 
 	// Ready, if set, is called by [Run] once everything listens.

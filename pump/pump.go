@@ -125,7 +125,9 @@ func start(cfg *config.Config, o Options, socks *sockets) (*Pump, error) {
 		p.giveUp()
 		return nil, err
 	}
-	p.warn(cfg)
+	if o.inside == nil {
+		p.warn(cfg)
+	}
 	p.member.start()
 	return p, nil
 }
@@ -137,6 +139,9 @@ type doors struct {
 
 // listen opens every listener, or tells of all that cannot be opened.
 func (p *Pump) listen(cfg *config.Config) (d doors, err error) {
+	if p.opts.inside != nil {
+		return d, nil
+	}
 	var errs []error
 	open := func(kind string, addresses ...string) (list []net.Listener) {
 		if list = p.sockets.given(kind); len(list) > 0 {

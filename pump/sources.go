@@ -71,10 +71,14 @@ func (p *Pump) newSource(a asked, whole *config.Config) (ingest.Source, error) {
 	case config.TypeTestCard:
 		return ingest.NewTestCard(), nil
 	}
-	return ingest.NewPull(ingest.PullOptions{
+	o := ingest.PullOptions{
 		URL: sourceURL(a.cfg), User: a.cfg.User, Password: a.cfg.Password, Proxy: a.proxy,
 		Timeout: whole.Pull.Timeout.D(), Log: p.events,
-	})
+	}
+	if in := p.opts.inside; in != nil {
+		o.RootCAs = in.Roots
+	}
+	return ingest.NewPull(o)
 }
 
 // sourceURL returns where a pulled source is.

@@ -19,7 +19,7 @@ type phase uint8
 
 const (
 	readingHead phase = iota // a request's head is awaited
-	boarding                 // behind TLS, about to be a viewer: what comes waits
+	boarding                 // from a goroutine, about to be a viewer: what comes waits
 	readingBody              // a request's body is passed over before the answer
 	deciding                 // a goroutine looks whether the request may be answered
 	watching                 // a viewer: what it sends is passed over
@@ -70,11 +70,7 @@ func (s *Server) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 		return nil, gnet.Close
 	}
 	c.gc, c.loop = gc, s.loopOf(gc.EventLoop())
-	first := readingHead
-	if c.veil != nil {
-		first = boarding
-	}
-	c.await(first, s.settings.Load().HeadTimeout)
+	c.await(c.phase, s.settings.Load().HeadTimeout) // readingHead, or boarding
 	return nil, gnet.None
 }
 
@@ -144,11 +140,7 @@ func (s *Server) heard(gc gnet.Conn) (act gnet.Action) {
 			return gnet.None
 		default:
 			n := gc.InboundBuffered()
-			if c.veil != nil {
-				c.listen()
-			} else {
-				_, _ = gc.Discard(-1)
-			}
+			c.listen()
 			return c.overheard(n)
 		}
 		if c.phase == gone {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 
@@ -40,7 +41,10 @@ func (c *prefixConn) RemoteAddr() net.Addr {
 
 // CloseWrite shuts the sending side.
 func (c *prefixConn) CloseWrite() error {
-	return c.Conn.(*net.TCPConn).CloseWrite()
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return io.ErrClosedPipe
 }
 
 // Read implements net.Conn.

@@ -15,12 +15,12 @@ import (
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
-// door serves a connection on a goroutine: one behind TLS from its first byte until it is
-// a viewer, or one that an event loop has handed over. Requests are routed as on the loops.
+// door serves a connection on a goroutine: one behind TLS, or adopted, from its first byte
+// until it is a viewer, or one that an event loop has handed over. Requests are routed as on the loops.
 type door struct {
 	srv    *Server
 	conn   net.Conn
-	owned  net.Conn           // what the server closes at the end, under conn; nil unless behind TLS
+	owned  net.Conn           // what the server closes at the end, under conn; nil where no event loop can take it
 	place  *access.Connection // its place, likewise
 	br     *bufio.Reader      // as large as a head may be, so that a head can be peeked at whole; nil while nobody needs it
 	remote netip.AddrPort

@@ -130,12 +130,18 @@ func (w *wire) CloseWrite() error {
 	return io.ErrClosedPipe
 }
 
-// socket returns the socket of a connection that an event loop can take: a TCP connection
+// socketUnder returns the socket of a connection that an event loop can take: a TCP connection
 // whose first bytes, read ahead, are used up. gnet recycles the memory of a zone's name,
 // which is not its own, so one with a zone stays on its goroutine.
-func (w *wire) socket() *net.TCPConn {
-	c := w.Conn
-	if p, ok := c.(*prefixConn); ok && len(p.prefix) == 0 {
+func socketUnder(c net.Conn) *net.TCPConn {
+	for {
+		p, ok := c.(*prefixConn)
+		if !ok {
+			break
+		}
+		if len(p.prefix) > 0 {
+			return nil
+		}
 		c = p.Conn
 	}
 	t, ok := c.(*net.TCPConn)
@@ -145,24 +151,30 @@ func (w *wire) socket() *net.TCPConn {
 	return t
 }
 
-// board puts a viewer behind TLS on an event loop and tells whether it has; then the door
-// is done with the connection.
+// board puts a viewer on an event loop and tells whether it has; then the door is done with
+// the connection.
 func (d *door) board(a answer) bool {
-	tc, ok := d.conn.(*tls.Conn)
-	if !ok || a.watch.plain {
+	if d.owned == nil || a.watch.plain {
 		return false
 	}
-	w, ok := tc.NetConn().(*wire)
-	if !ok {
-		return false
+	c := &conn{srv: d.srv, remote: d.remote, place: d.place, greeted: true, answer: a, phase: boarding}
+	under := d.conn
+	tc, veiled := d.conn.(*tls.Conn)
+	if veiled {
+		w, ok := tc.NetConn().(*wire)
+		if !ok {
+			return false
+		}
+		under, c.veil = w.Conn, &veil{conn: tc, wire: w}
 	}
-	t := w.socket()
+	t := socketUnder(under)
 	if t == nil {
 		return false
 	}
+	if veiled {
+		c.veil.wire.onLoop, c.veil.wire.Conn = true, nil
+	}
 	s, l := d.srv, d.srv.pickLoop()
-	c := &conn{srv: s, remote: d.remote, place: d.place, greeted: true, answer: a, veil: &veil{conn: tc, wire: w}}
-	w.onLoop, w.Conn = true, nil
 	l.load.Add(1)
 	s.moved(d.owned)
 	if _, err := l.engine.EnrollContext(t, c); err != nil {
@@ -189,8 +201,12 @@ func (c *conn) aboard() {
 	}
 }
 
-// listen hears what a viewer behind TLS has sent. Runs on the loop.
+// listen hears what a viewer has sent; without TLS that is nothing. Runs on the loop.
 func (c *conn) listen() {
+	if c.veil == nil {
+		_, _ = c.gc.Discard(-1)
+		return
+	}
 	b, _ := c.gc.Peek(-1)
 	err := c.veil.open(b, c.loop.scratch())
 	_, _ = c.gc.Discard(-1)

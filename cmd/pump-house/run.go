@@ -44,7 +44,7 @@ func serve(p *cli.Program, cfg *config.House, load func() (*config.House, error)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	version, _ := p.VersionInfo()
-	return house.Run(context.Background(), cfg, house.Options{Log: log, Level: level, Version: version, Load: load, Signals: signals})
+	return house.Run(context.Background(), cfg, house.Options{Log: log, Level: level, Version: version, Load: load, Signals: signals, Embed: embed})
 }
 
 // loadFile reads a configuration and the roster it names.

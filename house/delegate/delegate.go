@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/house/live"
+	"github.com/stream-pump/stream-pump/house/relay"
 )
 
 // Options are what a [Delegator] needs. Fleet must be set.
@@ -25,9 +25,13 @@ type Options struct {
 	IDParameter string // of the query, with a viewer's outside id; default id
 	Settings    Settings
 
-	// Dial opens the connection over which a viewer is served through the house. nil dials the pump that was
-	// chosen.
-	Dial func(context.Context, Upstream) (net.Conn, error)
+	// Relay serves viewers through the house whose players follow no redirect; nil: nobody does.
+	Relay *relay.Relay
+	House string // name of this house
+
+	// Addresses returns where the house itself is: a pump that serves them is the best one to take a stream from. nil
+	// asks the operating system.
+	Addresses func() []netip.Addr
 
 	Bus      Bus              // between houses; nil: there is one
 	Remember int              // viewers whose pump is remembered for a minute; default 2^20, of 24 bytes each
@@ -36,16 +40,14 @@ type Options struct {
 
 // Settings can be changed while viewers come.
 type Settings struct {
-	Fallback       string // where viewers go whom no pump can take; empty: they get 503
-	RelayViewers   int    // how many are served through the house at once; 0: none
-	RelayBandwidth int64  // bit/s that they may take together; 0: no limit
+	Fallback string // where viewers go whom no pump can take; empty: they get 503
 }
 
 // Figures are counts since the start.
 type Figures struct {
 	ToHTTP, ToMMSH int64 // redirects
 	Lists          int64 // ASX
-	Relayed        int64 // viewers that were served through the house
+	Relayed        int64 // requests that were handed to the house's own pump
 	Relaying       int64 // now
 	RelayBPS       int64 // of those, by their streams' rates
 	RelayFull      int64 // viewers refused because the relay was full
@@ -66,7 +68,6 @@ type Delegator struct {
 	memory   *memory
 	between  *between
 	counts   counts
-	relay    relay
 
 	changed *live.Subscription
 	stop    context.CancelFunc
@@ -75,7 +76,7 @@ type Delegator struct {
 }
 
 type counts struct {
-	toHTTP, toMMSH, lists, relayed, relayFull, full, notLive, noNetwork, fallback, unknown atomic.Int64
+	toHTTP, toMMSH, lists, relayed, full, notLive, noNetwork, fallback, unknown atomic.Int64
 }
 
 // New returns a Delegator for the fleet as it is, and as it will be.
@@ -95,12 +96,12 @@ func New(o Options) *Delegator {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Dial == nil {
-		o.Dial = dial
+	if o.Addresses == nil {
+		own := ownAddresses()
+		o.Addresses = func() []netip.Addr { return own }
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	d := &Delegator{opts: o, log: o.Log, memory: newMemory(o.Remember), stop: stop}
-	d.relay.init(ctx)
 	d.Set(o.Settings)
 	if o.Bus != nil {
 		d.between = newBetween(o.Bus, rand.Uint64(), d.log, d.seats.share()) // #nosec G404 -- tells houses apart, no secret
@@ -117,14 +118,13 @@ func New(o Options) *Delegator {
 // Set puts settings in force.
 func (d *Delegator) Set(s Settings) { d.settings.Store(&s) }
 
-// Close ends what runs beside, and all viewers that are served through the house.
+// Close ends what runs beside.
 func (d *Delegator) Close() {
 	d.changed.Close()
 	d.stop()
 	if d.unhear != nil {
 		d.unhear()
 	}
-	d.relay.close()
 	d.done.Wait()
 }
 
@@ -214,11 +214,15 @@ func (d *Delegator) hear(word []byte) {
 // Figures returns the counts of now.
 func (d *Delegator) Figures() Figures {
 	c := &d.counts
-	return Figures{
-		ToHTTP: c.toHTTP.Load(), ToMMSH: c.toMMSH.Load(), Lists: c.lists.Load(), Relayed: c.relayed.Load(), Relaying: d.relay.viewers.Load(),
-		RelayBPS: d.relay.bits.Load(), RelayFull: c.relayFull.Load(), Full: c.full.Load(), NotLive: c.notLive.Load(),
+	f := Figures{
+		ToHTTP: c.toHTTP.Load(), ToMMSH: c.toMMSH.Load(), Lists: c.lists.Load(), Relayed: c.relayed.Load(), Full: c.full.Load(), NotLive: c.notLive.Load(),
 		NoNetwork: c.noNetwork.Load(), Fallback: c.fallback.Load(), Unknown: c.unknown.Load(),
 	}
+	if d.opts.Relay != nil {
+		viewers, bits, refused := d.opts.Relay.Taken()
+		f.Relaying, f.RelayBPS, f.RelayFull = int64(viewers), bits, refused
+	}
+	return f
 }
 
 // remote is the other end of the connection.

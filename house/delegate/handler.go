@@ -1,12 +1,14 @@
 package delegate
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
 
+	"github.com/stream-pump/stream-pump/house/relay"
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
@@ -144,19 +146,23 @@ func (v verdict) text() string {
 
 // send sends a viewer to a pump.
 func (d *Delegator) send(w http.ResponseWriter, r *http.Request, x *index, t target, p player) {
-	q := d.queryOf(r, x, t.stream, p.step)
-	s, why := d.choose(x, q)
+	relayed := d.opts.Relay != nil && d.opts.Relay.On() && r.Method == http.MethodGet
+	if p.form == byUs && relayed {
+		d.through(w, r, x, t)
+		return
+	}
+	s, why := d.choose(x, d.queryOf(r, x, t.stream, p.step))
 	if s == nil {
 		d.none(w, r, why)
 		return
 	}
 	base := s.pump.URL()
 	host, plain := strings.CutPrefix(base, "http://")
+	if !plain && !p.tls && relayed {
+		d.through(w, r, x, t)
+		return
+	}
 	if p.form == byUs || !plain && !p.tls {
-		if d.settings.Load().RelayViewers > 0 && r.Method == http.MethodGet {
-			d.through(w, r, base+x.location(t, r.URL.RawQuery), x.paths[t.stream], max(s.rates[t.stream].Load(), 0))
-			return
-		}
 		p.form = toHTTP // as good as any
 	}
 	location := base + x.location(t, r.URL.RawQuery)
@@ -167,6 +173,38 @@ func (d *Delegator) send(w http.ResponseWriter, r *http.Request, x *index, t tar
 		d.counts.toHTTP.Add(1)
 	}
 	redirect(w, location, p.mmsh)
+}
+
+// through serves a viewer through the house: one of a network that pumps serve, whether or not they have room for him.
+func (d *Delegator) through(w http.ResponseWriter, r *http.Request, x *index, t target) {
+	q := d.queryOf(r, x, t.stream, look)
+	s, why := d.choose(x, q)
+	if s == nil && why == noNetwork {
+		d.none(w, r, why)
+		return
+	}
+	v := relay.Visitor{Stream: x.paths[t.stream], Target: x.location(t, r.URL.RawQuery), Remote: netip.AddrPortFrom(q.addr, portOf(r))}
+	if s != nil {
+		v.Bits = max(s.rates[t.stream].Load(), 0)
+	}
+	err := d.opts.Relay.Serve(w, r, v)
+	switch {
+	case err == nil:
+		d.counts.relayed.Add(1)
+	case errors.Is(err, relay.ErrNoSource) && s == nil:
+		d.none(w, r, why)
+	default:
+		refuse(w, r, http.StatusServiceUnavailable, err.Error())
+	}
+}
+
+// portOf is the port at the other end of the connection, of a proxy if there is one.
+func portOf(r *http.Request) uint16 {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return 0
+	}
+	return a.Port()
 }
 
 // location is where a stream is at a pump.

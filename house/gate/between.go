@@ -72,6 +72,9 @@ func (g *Gate) hear(_ string, data []byte) {
 	if json.Unmarshal(data, &m) != nil || m.House == g.opts.House || m.Batch == nil || m.Batch.Check(m.Batch.Pump) != nil {
 		return
 	}
+	if m.Batch.Pump == fleet.HouseID(m.House) {
+		g.opts.Fleet.AddHouse(m.Batch.Pump)
+	}
 	if p := g.opts.Fleet.View().Pump(m.Batch.Pump); p != nil && m.URL != "" && fleet.ValidURL(m.URL) {
 		g.reachedAt(p, m.URL)
 	}

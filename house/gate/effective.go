@@ -30,6 +30,9 @@ type Inputs struct {
 // Effective returns the configuration that a pump should have now.
 func (g *Gate) Effective(pump string) (fleet.Config, bool) {
 	s := g.opts.Registry.State()
+	if g.isOwn(pump) {
+		return g.effectiveOwn(s), true
+	}
 	if _, _, ok := s.Pump(pump); !ok {
 		return fleet.Config{}, false
 	}
@@ -108,23 +111,32 @@ func (g *Gate) choose(pump, stream string, up, drained []*live.Pump) []Parent {
 func Effective(pump string, in Inputs) fleet.Config {
 	p, _, _ := in.State.Pump(pump)
 	c := fleet.Config{Pump: pump, Title: p.Title, Draining: p.Draining, Parents: map[string]string{}}
-	var b bytes.Buffer
-	b.WriteString(`{"streams":[`)
-	first := true
+	var list []config.Stream
 	for i := range in.State.Streams {
 		s := in.State.Streams[i].Config
 		if !s.Enabled || !p.Enabled {
 			continue
 		}
 		fromParents(&s, in.Parents(strings.ToLower(s.Path)), c.Parents)
-		if !first {
+		list = append(list, s)
+	}
+	c.Settings = settingsJSON(list, limitsJSON(p.MaxViewers, p.MaxBandwidth), in)
+	c.Seal()
+	return c
+}
+
+// settingsJSON writes what a house may say, with limits as an object in JSON.
+func settingsJSON(streams []config.Stream, limits string, in Inputs) []byte {
+	var b bytes.Buffer
+	b.WriteString(`{"streams":[`)
+	for i := range streams {
+		if i > 0 {
 			b.WriteByte(',')
 		}
-		first = false
-		b.Write(s.JSON(false))
+		b.Write(streams[i].JSON(false))
 	}
 	b.WriteString(`]`)
-	if limits := limitsJSON(p.MaxViewers, p.MaxBandwidth); limits != "" {
+	if limits != "" {
 		b.WriteString(`,"limits":` + limits)
 	}
 	if in.Signing != nil {
@@ -135,9 +147,7 @@ func Effective(pump string, in Inputs) fleet.Config {
 		b.WriteString(`,"id_parameter":"` + in.Parameter + `"`) // a plain word
 	}
 	b.WriteByte('}')
-	c.Settings = b.Bytes()
-	c.Seal()
-	return c
+	return b.Bytes()
 }
 
 func limitsJSON(viewers int, bandwidth int64) string {

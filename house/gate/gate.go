@@ -30,6 +30,8 @@ type Options struct {
 	Log      *slog.Logger
 	Now      func() time.Time // default time.Now
 
+	Own *Own // the house's own pump; nil: it has none
+
 	Signing   func() []byte // JSON of signing in the pumps' configuration; nil: none
 	Parameter string        // of the query, with a viewer's outside id
 
@@ -206,7 +208,7 @@ func (g *Gate) wakeChildren(of map[string]bool) {
 // forget drops what is known of pumps that are not on the roster any more.
 func (g *Gate) forget() {
 	s := g.opts.Registry.State()
-	gone := func(id string) bool { _, _, ok := s.Pump(id); return !ok }
+	gone := func(id string) bool { _, _, ok := s.Pump(id); return !ok && !g.isOwn(id) }
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	maps.DeleteFunc(g.newest, func(id string, _ claims) bool { return gone(id) })

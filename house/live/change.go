@@ -12,7 +12,7 @@ func (f *Fleet) SetRoster(r *roster.Roster) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	old := f.View()
-	v := &View{Revision: old.Revision + 1, Roster: r, Streams: old.Streams, byStream: old.byStream, byID: make(map[string]*Pump, len(r.Pumps))}
+	v := &View{Revision: old.Revision + 1, Roster: r, Streams: old.Streams, Houses: old.Houses, byStream: old.byStream, byID: make(map[string]*Pump, len(r.Pumps))}
 	now := f.opts.Now()
 	for i := range r.Pumps {
 		want := &r.Pumps[i]
@@ -24,6 +24,9 @@ func (f *Fleet) SetRoster(r *roster.Roster) {
 		p.wanted.Store(want)
 		v.Pumps = append(v.Pumps, p)
 		v.byID[want.ID] = p
+	}
+	for _, p := range old.Houses {
+		v.byID[p.id] = p
 	}
 	f.view.Store(v)
 	for id, p := range old.byID {

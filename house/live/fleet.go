@@ -33,6 +33,7 @@ type View struct {
 	Roster   *roster.Roster
 	Streams  []Stream
 	Pumps    []*Pump // in the order of the roster
+	Houses   []*Pump // within the houses, as [Fleet.AddHouse] says
 
 	byID     map[string]*Pump
 	byStream map[string]int // lower-case path → place in Streams
@@ -74,7 +75,7 @@ func New(o Options) *Fleet {
 // View returns the fleet as it is made up now.
 func (f *Fleet) View() *View { return f.view.Load() }
 
-// Pump returns the pump with this id, nil if the roster has none.
+// Pump returns the pump with this id, of the roster or within a house; nil if there is none.
 func (v *View) Pump(id string) *Pump { return v.byID[id] }
 
 // Stream returns the stream at a path; case does not count.

@@ -10,11 +10,12 @@ import (
 	"github.com/stream-pump/stream-pump/house/roster"
 )
 
-// Pump is one pump of the roster with what it says of itself. A Pump lives as long as its
-// id stays in the roster: it may be a key of a map. Methods may be called from any
+// Pump is one pump of the roster, or within a house, with what it says of itself. A Pump lives
+// as long as its id stays in the roster: it may be a key of a map. Methods may be called from any
 // goroutine and do not wait.
 type Pump struct {
 	id     string
+	house  bool // within a house, not on the roster
 	wanted atomic.Pointer[roster.Pump]
 	report atomic.Pointer[Report]
 	url    atomic.Pointer[string] // as the pump says, or as it was seen; nil: not known
