@@ -175,7 +175,7 @@ func (h *House) openGate(cfg *config.House) error {
 	g, err := gate.New(gate.Options{
 		House: h.name, Fleet: h.fleet, Registry: h.registry, Bus: h.store.Bus(), Log: h.log,
 		Signing: func() []byte { return signingJSON(h.cfg.Load()) }, Parameter: cfg.IDParameter, Interval: cfg.Telemetry.Interval.D(), Settle: settle(cfg),
-		Own: h.own(), Secure: h.secure, Remote: h.remote,
+		Own: h.own(), Sign: h.signSource, Secure: h.secure, Remote: h.remote,
 	})
 	if err != nil {
 		return err
@@ -197,6 +197,19 @@ func signingJSON(cfg *config.House) []byte {
 		return nil
 	}
 	return cfg.Signing.JSON()
+}
+
+// signSource signs the address by which a pump takes a stream from its parent.
+func (h *House) signSource(stream string, until time.Time) string {
+	keys := h.cfg.Load().Signing.Keys
+	if len(keys) == 0 {
+		return ""
+	}
+	query, err := access.Key(keys[0]).Sign(access.Grant{Stream: stream, Expires: until}, h.cfg.Load().IDParameter)
+	if err != nil { // the keys were checked
+		return ""
+	}
+	return query
 }
 
 // tend finds pumps that have fallen silent.

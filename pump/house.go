@@ -51,18 +51,22 @@ type wanted struct {
 
 // newMember reads what root alone may be able to read. It is nil for a pump of its own.
 func (p *Pump) newMember(cfg *config.Config) (*member, error) {
-	if !cfg.House.On() {
+	house := cfg.House
+	if p.opts.inside != nil {
+		house = p.opts.inside.membership()
+	}
+	if !house.On() {
 		return nil, nil
 	}
-	m := &member{pump: p, cfg: cfg.House, journal: fleet.NewJournal(), cache: houseCache{cfg.House.Cache}}
+	m := &member{pump: p, cfg: house, journal: fleet.NewJournal(), cache: houseCache{house.Cache}}
 	m.poor.Store(&map[uint64]struct{}{})
 	m.wanted.Store(&wanted{})
 	m.fault.Store(new(string))
 	m.unkept.Store(new(string))
 	m.quit = func() {}
-	if cfg.House.CA != "" {
+	if house.CA != "" {
 		var err error
-		if m.roots, err = certificate.Authorities(cfg.House.CA); err != nil {
+		if m.roots, err = certificate.Authorities(house.CA); err != nil {
 			return nil, fmt.Errorf("reading house.ca: %w", err)
 		}
 	}

@@ -33,9 +33,13 @@ func StartInside(in Inside) (*Pump, error) {
 	}
 	cfg := config.Default()
 	cfg.Port, cfg.SSL, cfg.Admin.Listen = 0, false, ""
-	cfg.House = config.Membership{URL: config.Names{insideURL}, ID: in.ID}
 	cfg.EventLoops, cfg.Egress = 1, config.EgressWritev // a few viewers
 	return start(cfg, Options{Log: in.Log, Version: in.Version, inside: &in}, &sockets{})
+}
+
+// membership is what the pump knows of its house; it stands in no configuration.
+func (in *Inside) membership() config.Membership {
+	return config.Membership{URL: config.Names{insideURL}, ID: in.ID}
 }
 
 // Adopt serves a viewer's connection that the house has accepted and read from; see

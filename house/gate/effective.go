@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/fleet"
@@ -24,6 +25,7 @@ type Inputs struct {
 	State     *registry.State
 	Parents   func(stream string) []Parent // of a path in lower case: usable now, in order of preference
 	Signing   []byte                       // JSON; nil: none
+	Sign      func(stream string) string   // the query of a signed address; nil: there are no keys
 	Parameter string
 }
 
@@ -36,8 +38,19 @@ func (g *Gate) Effective(pump string) (fleet.Config, bool) {
 	if _, _, ok := s.Pump(pump); !ok {
 		return fleet.Config{}, false
 	}
-	c := Effective(pump, Inputs{State: s, Parents: g.choice(pump, s), Signing: g.opts.Signing(), Parameter: g.opts.Parameter})
-	return c, true
+	in := g.inputs()
+	in.State, in.Parents = s, g.choice(pump, s)
+	return Effective(pump, in), true
+}
+
+// inputs are what the configurations of all pumps have in common.
+func (g *Gate) inputs() Inputs {
+	in := Inputs{Signing: g.opts.Signing(), Parameter: g.opts.Parameter}
+	if in.Signing != nil && g.opts.Sign != nil {
+		until := g.opts.Now().Truncate(signedFor).Add(2 * signedFor)
+		in.Sign = func(stream string) string { return g.opts.Sign(stream, until) }
+	}
+	return in
 }
 
 // settling tells whether the house has just started: pumps that it has not heard of yet count
@@ -117,7 +130,7 @@ func Effective(pump string, in Inputs) fleet.Config {
 		if !s.Enabled || !p.Enabled {
 			continue
 		}
-		fromParents(&s, in.Parents(strings.ToLower(s.Path)), c.Parents)
+		fromParents(&s, in.Parents(strings.ToLower(s.Path)), c.Parents, in.Sign)
 		list = append(list, s)
 	}
 	c.Settings = settingsJSON(list, limitsJSON(p.MaxViewers, p.MaxBandwidth), in)
@@ -168,24 +181,38 @@ func limitsJSON(viewers int, bandwidth int64) string {
 	return string(b)
 }
 
+// signedFor is how long the signed address of a parent is good at least, and how often it is
+// another one: a pump leaves its source for a moment then.
+const signedFor = 30 * 24 * time.Hour
+
 // fromParents sets the sources of a stream to the parents, and notes their addresses.
 // Without parents the stream stays as it is: the original. Nobody pushes to a pump that has
-// parents: the encoder goes to the topmost one.
-func fromParents(s *config.Stream, parents []Parent, names map[string]string) {
+// parents: the encoder goes to the topmost one. What a stream asks of its viewers it asks of pumps
+// downstream too: they come with a signed address, or as the first user whose password is
+// known.
+func fromParents(s *config.Stream, parents []Parent, names map[string]string, sign func(stream string) string) {
 	if len(parents) == 0 {
 		return
 	}
 	s.Type, s.File, s.SourceOptions, s.Sources = config.TypePull, "", nil, nil
 	s.Publish, s.Takeover = config.Publish{}, false
+	query := ""
+	if s.Play.Signed && sign != nil {
+		query = sign(s.Path)
+	}
+	var user config.User
+	if i := slices.IndexFunc(s.Play.Users, func(u config.User) bool { return u.Password != "" }); i >= 0 && query == "" {
+		user = s.Play.Users[i]
+	}
 	for _, p := range parents {
-		at := sourceAt(p.URL, s.Path)
+		at := sourceAt(p.URL, s.Path, query)
 		names[at] = p.ID
-		s.Sources = append(s.Sources, config.Source{Type: config.TypePull, URL: at, Port: 80, Path: "/"})
+		s.Sources = append(s.Sources, config.Source{Type: config.TypePull, URL: at, Port: 80, Path: "/", User: user.Name, Password: user.Password})
 	}
 }
 
 // sourceAt is the address of a stream at a pump, for another pump to pull from.
-func sourceAt(base, path string) string {
+func sourceAt(base, path, query string) string {
 	u, err := url.Parse(base)
 	if err != nil {
 		return base
@@ -194,5 +221,6 @@ func sourceAt(base, path string) string {
 		u.Scheme = "mmsh"
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/") + "/streams/" + path
+	u.RawQuery = query
 	return u.String()
 }

@@ -35,6 +35,10 @@ type Options struct {
 	Signing   func() []byte // JSON of signing in the pumps' configuration; nil: none
 	Parameter string        // of the query, with a viewer's outside id
 
+	// Sign returns the query of an address of a stream that is good until then, for a pump
+	// downstream; empty: it cannot. nil never can.
+	Sign func(stream string, until time.Time) string
+
 	Interval time.Duration // of telemetry
 	Settle   time.Duration // after the start, while pumps that were not heard of yet count as up
 	Hurt     time.Duration // how long a pump whose event stream broke may take to be heard of

@@ -155,7 +155,9 @@ func (g *Gate) welcome(w http.ResponseWriter, r *http.Request, h *fleet.Hello, c
 			g.reachedAt(p, at)
 		}
 	}
-	g.log.Info("a pump said hello", slog.String("pump", h.Pump), slog.String("program", h.Program), slog.String("address", g.opts.Remote(r).String()))
+	if !isInside(r) {
+		g.log.Info("a pump said hello", slog.String("pump", h.Pump), slog.String("program", h.Program), slog.String("address", g.opts.Remote(r).String()))
+	}
 	answer := fleet.Welcome{
 		House: g.opts.House, Session: token, ExpiresS: int(fleet.SessionFor.Seconds()), Clock: now,
 		TelemetryMS: int(g.opts.Interval.Milliseconds()), SilenceMS: int(fleet.SilenceMax.Milliseconds()),

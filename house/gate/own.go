@@ -59,7 +59,7 @@ func (g *Gate) byPlace(pump string) (c claims, until time.Time, fault *fleet.Err
 func (g *Gate) effectiveOwn(s *registry.State) fleet.Config {
 	o := g.opts.Own
 	c := fleet.Config{Pump: o.ID, Title: g.opts.House, Parents: map[string]string{}}
-	wanted := o.Streams()
+	wanted, in := o.Streams(), g.inputs()
 	var list []config.Stream
 	for i := range s.Streams {
 		one := s.Streams[i].Config
@@ -67,21 +67,21 @@ func (g *Gate) effectiveOwn(s *registry.State) fleet.Config {
 		if !ok || !one.Enabled {
 			continue
 		}
-		if fromWhomever(&one, parents, c.Parents) {
+		if fromWhomever(&one, parents, c.Parents, in.Sign) {
 			list = append(list, one)
 		}
 	}
 	viewers, bandwidth := o.Limits()
-	c.Settings = settingsJSON(list, limitsJSON(viewers, bandwidth), Inputs{Signing: g.opts.Signing(), Parameter: g.opts.Parameter})
+	c.Settings = settingsJSON(list, limitsJSON(viewers, bandwidth), in)
 	c.Seal()
 	return c
 }
 
 // fromWhomever sets the sources of a stream to the pumps and, behind them, to those of the original
 // ones that can be asked from here; false: there are none.
-func fromWhomever(s *config.Stream, pumps []Parent, names map[string]string) bool {
+func fromWhomever(s *config.Stream, pumps []Parent, names map[string]string, sign func(string) string) bool {
 	list := Original(*s)
-	fromParents(s, pumps, names)
+	fromParents(s, pumps, names, sign)
 	if len(pumps) > 0 {
 		list = append(s.Sources, list...)
 	}
