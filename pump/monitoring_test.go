@@ -1,7 +1,6 @@
 package pump
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/stream-pump/stream-pump/ingest"
+	"github.com/stream-pump/stream-pump/internal/boardtest"
 	"github.com/stream-pump/stream-pump/pump/snmp"
 	"github.com/stream-pump/stream-pump/server"
 )
@@ -232,64 +232,5 @@ func TestEveryEventLoopIsMeasured(t *testing.T) {
 
 // The dashboard asks only for what is there, and can be drawn.
 func TestGrafanaDashboard(t *testing.T) {
-	var board struct {
-		Title, UID string
-		Templating struct {
-			List []struct{ Name, Type, Definition string }
-		}
-		Panels []struct {
-			ID      int
-			Type    string
-			Title   string
-			GridPos struct{ H, W, X, Y int }
-			Targets []struct{ Expr string }
-		}
-	}
-	if err := json.Unmarshal([]byte(readDoc(t, "share", "grafana", "stream-pump.json")), &board); err != nil {
-		t.Fatal(err)
-	}
-	here := families(monitored(t))
-	asked := map[string]bool{}
-	check := func(where, expr string) {
-		for _, name := range regexp.MustCompile(`\b(stream_pump|process|go)_[a-z_]+`).FindAllString(expr, -1) {
-			asked[name] = true
-			if !here[name] {
-				t.Errorf("%s asks for %s, which is not on the page", where, name)
-			}
-		}
-	}
-	variables := map[string]bool{"__rate_interval": true}
-	for _, v := range board.Templating.List {
-		variables[v.Name] = true
-		check("the variable "+v.Name, v.Definition)
-	}
-	ids, taken := map[int]bool{}, map[[2]int]string{}
-	for _, p := range board.Panels {
-		if ids[p.ID] || p.Title == "" {
-			t.Errorf("panel %d %q", p.ID, p.Title)
-		}
-		ids[p.ID] = true
-		for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
-			for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
-				if other := taken[[2]int{x, y}]; other != "" || x >= 24 {
-					t.Fatalf("%q lies on %q", p.Title, other)
-				}
-				taken[[2]int{x, y}] = p.Title
-			}
-		}
-		if p.Type != "row" && len(p.Targets) == 0 {
-			t.Errorf("%q asks for nothing", p.Title)
-		}
-		for _, target := range p.Targets {
-			check(p.Title, target.Expr)
-			for _, v := range regexp.MustCompile(`\$([a-z_]+)`).FindAllStringSubmatch(target.Expr, -1) {
-				if !variables[v[1]] {
-					t.Errorf("%q uses $%s, which nobody sets", p.Title, v[1])
-				}
-			}
-		}
-	}
-	if len(asked) < 25 {
-		t.Errorf("it asks for %d metrics only", len(asked))
-	}
+	boardtest.Check(t, filepath.Join("..", "share", "grafana", "stream-pump.json"), monitored(t), "stream_pump", 25)
 }

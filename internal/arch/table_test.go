@@ -47,6 +47,7 @@ var table = []row{
 	{beside, "bench", anything},
 	{beside, "internal/acmetest", anything},
 	{beside, "internal/arch", ""},
+	{beside, "internal/boardtest", ""},
 	{beside, "internal/certtest", ""},
 	{beside, "internal/e2e", ""},
 	{beside, "internal/linktest", ""},

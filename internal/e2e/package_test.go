@@ -175,7 +175,7 @@ func (m *machine) checkInstalled() {
 	for _, name := range []string{
 		"/usr/bin/stream-pump", "/usr/bin/loadtest", packagedUnits + "stream-pump.service", packagedUnits + "stream-pump.socket",
 		packagedUnits + "stream-pump-tls.socket", packagedUnits + "stream-pump-admin.socket", packagedConfig,
-		"/usr/share/snmp/mibs/STREAM-PUMP-MIB.txt", "/usr/share/stream-pump/grafana/stream-pump.json",
+		"/usr/share/snmp/mibs/STREAM-PUMP-MIB.txt", "/usr/share/stream-pump/grafana/stream-pump.json", "/usr/share/stream-pump/grafana/pump-house.json",
 	} {
 		if !m.has(name) {
 			m.Errorf("%s is missing", name)
