@@ -40,8 +40,12 @@ func TestThreeHouses(t *testing.T) {
 	defer cancel()
 	var all sync.WaitGroup
 	for i := range houses {
-		cfg := clustered(t, dir, i, addresses)
-		all.Go(func() { houses[i], errs[i] = Start(ctx, cfg, Options{Log: slog.New(slog.DiscardHandler)}) })
+		load := clustered(t, dir, i, addresses)
+		cfg, err := load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() { houses[i], errs[i] = Start(ctx, cfg, Options{Load: load, Log: slog.New(slog.DiscardHandler)}) })
 	}
 	all.Wait()
 	for i, err := range errs {
@@ -65,12 +69,13 @@ func TestThreeHouses(t *testing.T) {
 			t.Errorf("house %d has an authority of its own", i)
 		}
 	}
+	t.Run("a log-out, a token taken back, a user taken off hold at all houses", func(t *testing.T) { lockedOut(t, houses, dir) })
 	houses[0].Close()
 	becomes(t, "a change is taken by the other two", func() bool { return put(houses[1], "b") == nil })
 	becomes(t, "and in force at the third", func() bool { return ids(houses[2]) == "a b" })
 }
 
-func clustered(t *testing.T, dir string, i int, addresses []string) *config.House {
+func clustered(t *testing.T, dir string, i int, addresses []string) func() (*config.House, error) {
 	t.Helper()
 	var routes []string
 	for j, a := range addresses {
@@ -86,15 +91,14 @@ data: data-%d
 nats:
   replicas: 3
   cluster: {listen: %q, routes: [%q, %q], secret: between houses, cert: 127.0.0.1.pem, key: 127.0.0.1.key, ca: houses.pem}
-`, i, i, addresses[i], routes[0], routes[1])
+users:
+  - {name: anna, role: steer, password_hash: %q} # her name and "'s password"
+  - {name: ben, role: look, password_hash: %q}
+`, i, i, addresses[i], routes[0], routes[1], annaHash, benHash)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.LoadHouse(file, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cfg
+	return func() (*config.House, error) { return config.LoadHouse(file, nil) }
 }
 
 func becomes(t *testing.T, what string, f func() bool) {

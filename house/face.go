@@ -1,10 +1,15 @@
 package house
 
 import (
+	"context"
+	"encoding/base64"
+	"log/slog"
 	"net"
 	"net/http"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/house/registry"
 	"github.com/stream-pump/stream-pump/house/web"
 )
 
@@ -15,19 +20,55 @@ func (h *House) face() http.Handler {
 	h.server.RegisterOnShutdown(func() { close(done) })
 	return web.New(web.Options{
 		Fleet: h.fleet, Steering: h.Steering(), Users: h.users, Hasher: h.hasher,
-		Sign:   func(b []byte) []byte { return h.registry.State().Sign(b) },
+		Sign: func(b []byte) []byte { return h.registry.State().Sign(b) }, Sessions: sessions{h.registry},
 		Secure: h.secure, Remote: h.remote,
 		Scrapers: func() access.Networks { return access.NewNetworks(h.cfg.Load().Metrics.Allow...) },
 		TLSPort:  h.tlsPort(), House: h.name, Version: h.opts.Version, Log: h.log, Done: done, Metrics: h.figures(),
 	})
 }
 
+// sessions are those that were logged out of at any house.
+type sessions struct{ registry *registry.Registry }
+
+func (s sessions) End(ctx context.Context, x web.Session) error {
+	return steered(s.registry.EndSession(ctx, registry.Session(x)))
+}
+
+func (s sessions) Ended(x web.Session) bool { return s.registry.State().Ended(registry.Session(x)) }
+
+// users are those of the configuration, but for who was taken off at another house whose
+// configuration is the newer one.
 func (h *House) users() []web.User {
+	s := h.registry.State()
 	var list []web.User
 	for _, u := range h.cfg.Load().Users {
-		list = append(list, web.User{Name: u.Name, PasswordHash: u.PasswordHash, Role: u.Role})
+		if !s.AnyGone() || s.Gone(userMark(s, u)) == "" {
+			list = append(list, web.User{Name: u.Name, PasswordHash: u.PasswordHash, Role: u.Role})
+		}
 	}
 	return list
+}
+
+// userMark stands for what a user is: his name, his password and his role.
+func userMark(s *registry.State, u config.HouseUser) string {
+	return base64.RawURLEncoding.EncodeToString(s.Sign([]byte("a user of a house\x00" + u.Name + "\x00" + u.PasswordHash + "\x00" + u.Role))[:15])
+}
+
+// keepUsers tells the other houses who may log in here, and not any more.
+func (h *House) keepUsers(ctx context.Context) {
+	s := h.registry.State()
+	marks := map[string]string{}
+	for _, u := range h.cfg.Load().Users {
+		mark := userMark(s, u)
+		marks[mark] = u.Name
+		if house := s.Gone(mark); house != "" && house != h.name {
+			h.repeats.Log(slog.LevelWarn, "gone "+mark, "a user of this configuration is not let in: another house has taken him off, or given him another password or role; let all houses have the same users",
+				slog.String("name", u.Name), slog.String("house", house))
+		}
+	}
+	if err := h.registry.KeepUsers(ctx, h.name, marks); err != nil && ctx.Err() == nil {
+		h.repeats.Log(slog.LevelWarn, "users", "the other houses cannot be told who may log in", slog.Any("error", err))
+	}
 }
 
 // tlsPort is where browsers find the page; 0 without TLS.

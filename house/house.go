@@ -48,6 +48,7 @@ type Options struct {
 type House struct {
 	opts      Options
 	log       *slog.Logger
+	repeats   *telemetry.Repeats
 	name      string
 	store     store.Store
 	fleet     *live.Fleet
@@ -82,7 +83,7 @@ func Start(ctx context.Context, cfg *config.House, o Options) (*House, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &House{opts: o, log: o.Log, name: nameOf(cfg), failed: make(chan error, 1)}
+	h := &House{opts: o, log: o.Log, repeats: telemetry.NewRepeats(o.Log, telemetry.RepeatsOptions{}), name: nameOf(cfg), failed: make(chan error, 1)}
 	h.cfg.Store(cfg)
 	h.proxies.Store(access.NewProxies(cfg.TrustedProxies...))
 	h.hasher = access.NewHasher(access.HasherOptions{Waiting: 1024})
@@ -270,6 +271,7 @@ func (h *House) Close() {
 		h.stop()
 	}
 	h.done.Wait()
+	h.repeats.Close()
 	if h.registry != nil {
 		h.registry.Close()
 	}

@@ -126,6 +126,7 @@ func (h *House) attend(ctx context.Context) {
 		mine = h.hold(try, mine, "house."+h.name)
 		leader = h.hold(try, leader, "leader")
 		h.leads.Store(leader != nil)
+		h.keepUsers(try)
 		if leader != nil && h.registry.Orphaned() {
 			if err := h.registry.Resume(try); err != nil {
 				h.log.Warn("going on with what another house has left", slog.Any("error", err))

@@ -167,8 +167,8 @@ func (r *Registry) Revoke(ctx context.Context, serial string) error {
 	return err
 }
 
-// Expire forgets certificates that ended more than a month ago, and invites and tokens that
-// have ended.
+// Expire forgets certificates that ended more than a month ago, and invites, tokens and
+// sessions that have ended.
 func (r *Registry) Expire(ctx context.Context) error {
 	s, now := r.State(), r.opts.Now()
 	var errs []error
@@ -187,7 +187,7 @@ func (r *Registry) Expire(ctx context.Context) error {
 			errs = append(errs, r.store.Delete(ctx, kindToken+id, store.Any))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, r.expireSessions(ctx))...)
 }
 
 // tokenPrefix lets people and scanners of repositories recognise a token.

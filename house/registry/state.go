@@ -33,8 +33,13 @@ type State struct {
 	expect  []roster.Expectation
 	seeds   map[string]string // what was taken from files, by key: digest
 	streams map[string]Stream // by lower-case path
-	bundle  bundleHead        // revision 0: there is none
-	parts   map[int][]byte    // of the bundle
+
+	ended   map[string]endedEntry        // by the session's id
+	logouts map[string]logoutEntry       // by userKey
+	users   map[string]map[string]string // of each house's configuration: mark → name
+	gone    map[string]goneEntry         // by mark
+	bundle  bundleHead                   // revision 0: there is none
+	parts   map[int][]byte               // of the bundle
 
 	revisions map[string]uint64 // of all entries, by key
 	at        uint64            // the highest revision that has come
@@ -99,6 +104,7 @@ func emptyState() *State {
 		Roster: &roster.Roster{}, Certificates: map[string]Certificate{}, Tokens: map[string]Token{}, pumps: map[string]pumpEntry{},
 		keys: map[string]keyEntry{}, invites: map[string]inviteEntry{}, seeds: map[string]string{}, streams: map[string]Stream{},
 		parts: map[int][]byte{}, revisions: map[string]uint64{},
+		ended: map[string]endedEntry{}, logouts: map[string]logoutEntry{}, users: map[string]map[string]string{}, gone: map[string]goneEntry{},
 	}
 }
 
@@ -108,6 +114,7 @@ func (s *State) clone() *State {
 	c.Certificates, c.Tokens, c.pumps = maps.Clone(s.Certificates), maps.Clone(s.Tokens), maps.Clone(s.pumps)
 	c.keys, c.invites, c.seeds, c.streams = maps.Clone(s.keys), maps.Clone(s.invites), maps.Clone(s.seeds), maps.Clone(s.streams)
 	c.parts, c.revisions = maps.Clone(s.parts), maps.Clone(s.revisions)
+	c.ended, c.logouts, c.users, c.gone = maps.Clone(s.ended), maps.Clone(s.logouts), maps.Clone(s.users), maps.Clone(s.gone)
 	return &c
 }
 
@@ -135,6 +142,10 @@ const (
 	kindCertificate = "certificate."
 	kindToken       = "token."
 	kindSeed        = "seed."
+	kindEnded       = "ended."  // sessions that were logged out of
+	kindLogout      = "logout." // of all sessions of a user
+	kindUsers       = "users."  // of a house's configuration
+	kindGone        = "gone."   // users that a house has lost
 	keyAuthority    = "authority"
 	keySessions     = "sessions"
 	keyExpect       = "expect"
@@ -178,6 +189,8 @@ func (s *State) take(key string, data []byte, revision uint64) error {
 			t := Token{ID: name}
 			return t, json.Unmarshal(data, &t)
 		})
+	case kindEnded, kindLogout, kindUsers, kindGone:
+		return s.takeSession(kind, name, data)
 	case keyAuthority:
 		a, err := pki.Unmarshal(data)
 		if err != nil {

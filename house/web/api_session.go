@@ -66,11 +66,15 @@ func (s *site) sessionAPI(a huma.API) {
 			w := who(ctx)
 			return &struct{ Body Me }{Me{w.Name, w.Kind, w.Role, moment(w.Expires)}}, nil
 		})
-	out := operation(http.MethodDelete, "/session", "log-out", "session", RoleLook, "Log out: the session ends.")
+	out := operation(http.MethodDelete, "/session", "log-out", "session", RoleLook, "Log out: the session ends, at every house of the fleet.", http.StatusServiceUnavailable)
 	huma.Register(a, out, func(ctx context.Context, b *bare) (*struct {
 		SetCookie []http.Cookie `header:"Set-Cookie"`
 	}, error) {
-		s.door.end(who(ctx))
+		if err := s.door.end(ctx, who(ctx)); err != nil {
+			s.opts.Log.Error("other houses cannot be told of a log-out", "name", who(ctx).Name, "error", err)
+			return nil, huma.ErrorWithHeaders(huma.Error503ServiceUnavailable("logged out at this house; the others could not be told"),
+				http.Header{"Set-Cookie": {cookie(b.request, "").String()}, "Retry-After": {"5"}})
+		}
 		return &struct {
 			SetCookie []http.Cookie `header:"Set-Cookie"`
 		}{[]http.Cookie{*cookie(b.request, "")}}, nil

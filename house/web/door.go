@@ -27,7 +27,7 @@ type Who struct {
 	Role    string    // RoleLook or RoleSteer
 	Expires time.Time // of the session or the token; zero: never
 
-	session string // its nonce; empty: none
+	session Session // without an id: none
 }
 
 const (
@@ -66,7 +66,7 @@ type door struct {
 
 	known atomic.Pointer[users]
 	mu    sync.Mutex
-	ended map[string]time.Time // sessions that were logged out of → when they would have ended
+	ended map[string]time.Time // sessions that were logged out of here → when they would have ended
 
 	right, wrong, slowed atomic.Uint64
 }

@@ -1,11 +1,13 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -329,5 +331,57 @@ func TestSuspectsAreByAddressAndName(t *testing.T) {
 	}
 	if g.Begin(t.Context(), suspect(a, "x")) == 0 || g.Begin(t.Context(), suspect(a, "y")) != 0 {
 		t.Error("the guard does not tell them apart")
+	}
+}
+
+// ledger is what the houses know of log-outs.
+type ledger struct {
+	mu    sync.Mutex
+	ended map[string]bool
+	fail  error
+}
+
+func (l *ledger) End(_ context.Context, s Session) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail == nil {
+		l.ended[s.ID] = true
+	}
+	return l.fail
+}
+
+func (l *ledger) Ended(s Session) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended[s.ID]
+}
+
+// A log-out is told to the other houses; where it cannot be, it holds here, and who logs out
+// is told.
+func TestALogOutIsToldToTheOtherHouses(t *testing.T) {
+	l := &ledger{ended: map[string]bool{}}
+	here, there := newWorld(t, func(o *Options) { o.Sessions = l }), newWorld(t, func(o *Options) { o.Sessions = l })
+	for name, tt := range map[string]struct {
+		fail        error
+		want, after int
+	}{"told": {nil, http.StatusNoContent, http.StatusUnauthorized}, "the store is away": {ErrUnavailable, http.StatusServiceUnavailable, http.StatusOK}} {
+		l.fail = tt.fail
+		here.logIn(here.client, "anna")
+		cookies := here.client.Jar.Cookies(mustURL(t, here.server.URL))
+		there.client.Jar.SetCookies(mustURL(t, there.server.URL), cookies)
+		if r := there.do(there.client, http.MethodGet, "/api/v1/fleet", ""); r.status != http.StatusOK {
+			t.Fatalf("%s: the session is not good elsewhere: %d", name, r.status)
+		}
+		r := here.do(here.client, http.MethodDelete, "/api/v1/session", "")
+		if r.status != tt.want || !strings.Contains(r.header.Get("Set-Cookie"), "Max-Age=0") {
+			t.Errorf("%s: %d %s %v", name, r.status, r.body, r.header)
+		}
+		here.client.Jar.SetCookies(mustURL(t, here.server.URL), cookies) // a copy
+		if r := here.do(here.client, http.MethodGet, "/api/v1/fleet", ""); r.status != http.StatusUnauthorized {
+			t.Errorf("%s: it is good here still: %d", name, r.status)
+		}
+		if r := there.do(there.client, http.MethodGet, "/api/v1/fleet", ""); r.status != tt.after {
+			t.Errorf("%s: elsewhere: %d", name, r.status)
+		}
 	}
 }

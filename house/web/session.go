@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"encoding/base64"
@@ -60,7 +61,13 @@ func (d *door) read(text string) (claims, bool) {
 	if err != nil || !hmac.Equal(sum, d.opts.Sign(append([]byte(purposeSession), b...))) || json.Unmarshal(b, &c) != nil {
 		return claims{}, false
 	}
-	return c, d.opts.Now().Unix() < c.Expires && !d.isOver(c.Nonce)
+	return c, d.opts.Now().Unix() < c.Expires && !d.isOver(c.session())
+}
+
+// session is what other houses are told of it.
+func (c *claims) session() Session {
+	expires := time.Unix(c.Expires, 0)
+	return Session{ID: c.Nonce, User: c.User, Begun: expires.Add(-sessionFor), Expires: expires}
 }
 
 func (d *door) bySession(r *http.Request) (Who, *refusal) {
@@ -76,14 +83,28 @@ func (d *door) bySession(r *http.Request) (Who, *refusal) {
 	if !ok || !hmac.Equal([]byte(d.fingerprint(u)), []byte(c.Fingerprint)) {
 		return Who{}, errEnded
 	}
-	return Who{Name: u.Name, Kind: kindUser, Role: u.Role, Expires: time.Unix(c.Expires, 0), session: c.Nonce}, nil
+	return Who{Name: u.Name, Kind: kindUser, Role: u.Role, Expires: time.Unix(c.Expires, 0), session: c.session()}, nil
 }
 
-// end makes a session void at this house.
-func (d *door) end(w Who) {
-	if w.session == "" {
-		return
+// end makes a session void: at this house at once, at the others once they are told. An error
+// says that they could not be.
+func (d *door) end(ctx context.Context, w Who) error {
+	if w.session.ID == "" {
+		return nil
 	}
+	d.endHere(w.session)
+	if d.opts.Sessions == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+	defer cancel()
+	return d.opts.Sessions.End(ctx, w.session)
+}
+
+// endWithin bounds how long a log-out waits for the store.
+const endWithin = 5 * time.Second
+
+func (d *door) endHere(s Session) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.opts.Now()
@@ -94,20 +115,20 @@ func (d *door) end(w Who) {
 			}
 		}
 	}
-	for n := range d.ended { // any one: its cookie was deleted by the browser anyway
+	for n := range d.ended { // any one: what all houses know stays known
 		if len(d.ended) < maxEnded {
 			break
 		}
 		delete(d.ended, n)
 	}
-	d.ended[w.session] = w.Expires
+	d.ended[s.ID] = s.Expires
 }
 
-func (d *door) isOver(nonce string) bool {
+func (d *door) isOver(s Session) bool {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	_, over := d.ended[nonce]
-	return over
+	_, over := d.ended[s.ID]
+	d.mu.Unlock()
+	return over || d.opts.Sessions != nil && d.opts.Sessions.Ended(s)
 }
 
 // viaTLS tells whether the browser speaks TLS, if only to a proxy. It decides about the

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -28,6 +29,9 @@ type Options struct {
 	// knows: a session is good at each of them.
 	Sign func(b []byte) []byte
 
+	// Sessions knows those that were logged out of at any house. nil: each house for itself.
+	Sessions Sessions
+
 	// Secure tells whether secrets may go over a request's connection; default: over TLS.
 	Secure func(*http.Request) bool
 	// Remote returns where a request comes from, behind trusted proxies; default: its peer.
@@ -48,6 +52,23 @@ type Options struct {
 	Log     *slog.Logger        // default discards
 	Guard   access.GuardOptions // slows down who guesses
 	Now     func() time.Time    // default time.Now
+}
+
+// Session is one log-in at the page.
+type Session struct {
+	ID             string // random
+	User           string
+	Begun, Expires time.Time
+}
+
+// Sessions is what the houses of a fleet know of sessions that were logged out of.
+type Sessions interface {
+	// End makes a session void at every house. What it returned without an error survives the
+	// house.
+	End(ctx context.Context, s Session) error
+
+	// Ended tells whether that was done, here or elsewhere. It does not wait.
+	Ended(s Session) bool
 }
 
 // User may log in at the page and the API.
