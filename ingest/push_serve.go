@@ -146,19 +146,24 @@ func (r *pushRequest) busy(own *session) error {
 	return fmt.Errorf("stream %s is already being published by %s", st.Path(), source)
 }
 
-// Bounds of the wait for who is there. The end of a connection is read when its reader has rested ([Feed.rest]).
+// Bounds of the wait for who is there. The end of a connection is read when its reader has rested ([Feed.rest]), and
+// comes a moment later where there is something in between.
 const (
-	endingTime = 500 * time.Millisecond
-	endingLook = 10 * time.Millisecond
+	endingTime  = 500 * time.Millisecond
+	endingGrace = 50 * time.Millisecond
+	endingLook  = 10 * time.Millisecond
 )
 
 // busyStill is busy, but for an encoder that is about to be gone: one that comes back at once finds its own former
 // connection not yet at its end, and must not be refused for that.
 func (r *pushRequest) busyStill(own *session) error {
 	busy := r.busy(own)
+	if busy == nil {
+		return nil
+	}
 	look := time.NewTicker(endingLook)
 	defer look.Stop()
-	for end := time.Now().Add(endingTime); busy != nil && r.push.holder(r.target.Stream) != nil && time.Now().Before(end); busy = r.busy(own) {
+	for began := time.Now(); busy != nil && r.ending(time.Since(began)); busy = r.busy(own) {
 		select {
 		case <-look.C:
 		case <-r.ctx.Done():
@@ -166,6 +171,19 @@ func (r *pushRequest) busyStill(own *session) error {
 		}
 	}
 	return busy
+}
+
+// ending tells whether the encoder that is there may be about to leave, to one that has waited for so long.
+func (r *pushRequest) ending(waited time.Duration) bool {
+	p := r.push
+	s := p.holder(r.target.Stream)
+	if s == nil || waited >= endingTime {
+		return false
+	}
+	p.mu.Lock()
+	conn := s.conn
+	p.mu.Unlock()
+	return waited < endingGrace || conn != nil && hungUp(conn.conn)
 }
 
 // succeeds tells whether this request may replace a session: it authenticated as that one did, or comes from the

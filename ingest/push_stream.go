@@ -2,9 +2,12 @@ package ingest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 
@@ -197,7 +200,10 @@ func (r *pushRequest) broken(s *session, feed *pushFeed, err error, log *slog.Lo
 	case why != "":
 		err = errors.New(why)
 	case errors.As(err, &lost) && errors.Is(err, os.ErrDeadlineExceeded):
-		err = errors.New("nothing was received for the idle time")
+		err = fmt.Errorf("no header and no packet was received for %v (push.idle_timeout)", r.push.times.Load().idle)
+	case lost != nil && r.misframed(lost.Err):
+		err = fmt.Errorf("the body's chunks cannot be read (Transfer-Encoding: chunked): %w", lost.Err)
+		lost = nil
 	case lost != nil && r.kind != mmsh.PushOther:
 		r.push.leave(s, r.pushConn)
 		log.Info("source lost", slog.String("reason", lost.Err.Error()))
@@ -224,6 +230,14 @@ func (r *pushRequest) broken(s *session, feed *pushFeed, err error, log *slog.Lo
 	}
 	r.fail(r.br, mmsh.ErrorParams{Status: status, Text: text})
 	return false
+}
+
+// misframed tells errors in the chunks of a body from those of its connection, for which net/http has no type.
+func (r *pushRequest) misframed(err error) bool {
+	var broken net.Error
+	var alert tls.RecordHeaderError
+	return len(r.req.TransferEncoding) > 0 && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &broken) &&
+		!errors.Is(err, net.ErrClosed) && !errors.As(err, &alert)
 }
 
 // statusOf is the answer to what kept a stream from being received.

@@ -65,7 +65,7 @@ func (s *Server) serveTLS(ctx context.Context, c net.Conn, remote netip.AddrPort
 	}
 	tc := tls.Server(&wire{Conn: under}, cfg)
 	if err := tc.HandshakeContext(hctx); err != nil {
-		s.log.Debug("TLS handshake", "address", remote.String(), "error", err)
+		s.handshakeFailed(ctx, remote, err)
 		return
 	}
 	if p := tc.ConnectionState().NegotiatedProtocol; p != "" && p != "http/1.1" {
@@ -74,6 +74,22 @@ func (s *Server) serveTLS(ctx context.Context, c net.Conn, remote netip.AddrPort
 	d := s.newDoor(ctx, tc, remote, true)
 	d.owned, d.place = c, place
 	d.serve()
+}
+
+// handshakeFailed tells the operator, and who spoke plain HTTP to the port of TLS.
+func (s *Server) handshakeFailed(ctx context.Context, remote netip.AddrPort, err error) {
+	var none tls.RecordHeaderError
+	if errors.As(err, &none) && none.Conn != nil && plausible(none.RecordHeader[0]) {
+		plain := none.Conn
+		if w, ok := plain.(*wire); ok {
+			plain = w.Conn
+		}
+		s.newDoor(ctx, plain, remote, false).give(s.refuseHead(remote, http.StatusBadRequest, "plain HTTP is not spoken at this port, it takes TLS (https)"))
+		return
+	}
+	if ctx.Err() == nil && !errors.Is(err, io.EOF) {
+		s.repeats.Log(slog.LevelInfo, "TLS handshake", "TLS handshake failed", slog.String("address", remote.String()), slog.String("reason", err.Error()))
+	}
 }
 
 func (s *Server) accept(ln net.Listener, take taker) error {

@@ -39,6 +39,9 @@ func (c *prefixConn) RemoteAddr() net.Addr {
 	return c.Conn.RemoteAddr()
 }
 
+// NetConn returns the connection underneath, as that of TLS does.
+func (c *prefixConn) NetConn() net.Conn { return c.Conn }
+
 // CloseWrite shuts the sending side.
 func (c *prefixConn) CloseWrite() error {
 	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {

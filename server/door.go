@@ -70,13 +70,15 @@ func (d *door) next(wait time.Duration) answer {
 	head, err := d.peekHead()
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
-		return d.srv.refuse(http.StatusRequestHeaderFieldsTooLarge, "the request's head is too large", false)
+		return d.refuseHead(largeHead(d.br.Size()))
+	case errors.Is(err, errLine):
+		return d.refuseHead(wrongHead(err))
 	case err != nil:
 		return answer{}
 	}
 	req, err := parseHead(head)
 	if err != nil {
-		return d.srv.refuse(http.StatusBadRequest, wrongHead(err), false)
+		return d.refuseHead(wrongHead(err))
 	}
 	req.TLS = tlsState(d.conn)
 	a := d.srv.route(&request{Request: req, remote: d.remote, tls: d.tls, ctx: d.ctx, patient: true})
@@ -87,6 +89,9 @@ func (d *door) next(wait time.Duration) answer {
 	if len(req.TransferEncoding) > 0 || req.ContentLength > maxBody {
 		a.drop()
 		return d.srv.refuse(http.StatusRequestEntityTooLarge, "the request's body is too large or of unknown length", false)
+	}
+	if req.ContentLength > 0 && expectsContinue(req) && d.br.Buffered() == 0 {
+		_, _ = io.WriteString(d.conn, invitation)
 	}
 	if _, err := io.CopyN(io.Discard, d.br, max(req.ContentLength, 0)); err != nil {
 		a.drop()
@@ -107,15 +112,22 @@ func (d *door) peekHead() ([]byte, error) {
 			return nil, err
 		}
 		if !plausible(b[0]) {
-			return nil, errors.New("not an HTTP request")
+			return nil, errLine
 		}
 		if b, _ = d.br.Peek(d.br.Buffered()); headEnd(b) > 0 {
 			return b[:headEnd(b)], nil
+		}
+		if wrongLine(b) {
+			return nil, errLine
 		}
 		if d.br.Buffered() >= d.br.Size() {
 			return nil, bufio.ErrBufferFull
 		}
 	}
+}
+
+func (d *door) refuseHead(status int, text string) answer {
+	return d.srv.refuseHead(d.remote, status, text)
 }
 
 // give does what the answer says and tells whether another request may follow.

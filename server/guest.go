@@ -85,9 +85,7 @@ func boundKernel(conn net.Conn, bytes int) {
 func tcpUnder(conn net.Conn) *net.TCPConn {
 	for {
 		switch c := conn.(type) {
-		case *prefixConn:
-			conn = c.Conn
-		case interface{ NetConn() net.Conn }: // TLS
+		case interface{ NetConn() net.Conn }:
 			conn = c.NetConn()
 		case *net.TCPConn:
 			return c

@@ -37,9 +37,9 @@ func parseHead(head []byte) (*http.Request, error) {
 	br.Reset(bytes.NewReader(head))
 	req, err := http.ReadRequest(br)
 	if err != nil {
-		return nil, fmt.Errorf("not an HTTP request: %w", err)
+		return nil, whyUnread(head, err)
 	}
-	return req, nil
+	return req, unheard(req)
 }
 
 // plausible tells whether a connection's first bytes may be a request: a method begins
@@ -68,23 +68,48 @@ func (c *conn) readHead() bool {
 		return false
 	}
 	if !plausible(buf[0]) {
-		c.refuse(400, "not an HTTP request (this is an HTTP port)")
+		c.refuseHead(400, notHTTP(buf[0]))
 		return false
 	}
 	end, most := headEnd(buf), c.srv.settings.Load().HeadSize
-	if end == 0 && len(buf) < most {
+	switch {
+	case end == 0 && wrongLine(buf):
+		c.refuseHead(wrongHead(errLine))
 		return false
-	}
-	if end == 0 || end > most {
-		c.refuse(431, fmt.Sprintf("the request's head is larger than %d bytes", most))
+	case end == 0 && len(buf) < most:
+		return false
+	case end == 0 || end > most:
+		c.refuseHead(largeHead(most))
 		return false
 	}
 	req, err := parseHead(buf[:end])
 	if err != nil {
-		c.refuse(400, wrongHead(err))
+		c.refuseHead(wrongHead(err))
 		return false
 	}
 	return c.handle(req, end)
+}
+
+// largeHead is what a client is told whose head does not end within most bytes.
+func largeHead(most int) (status int, text string) {
+	return http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("the request's head is larger than %d bytes", most)
+}
+
+// notHTTP is what a client is told that begins with what no method begins with.
+func notHTTP(first byte) string {
+	if first == handshakeRecord {
+		return "TLS is not spoken at this port, it takes plain HTTP"
+	}
+	return "not an HTTP request (this is an HTTP port)"
+}
+
+// handshakeRecord is how a connection of TLS begins.
+const handshakeRecord = 0x16
+
+// refuseHead is refuse for a head that is no request.
+func (c *conn) refuseHead(status int, text string) {
+	_, _ = c.gc.Discard(-1)
+	c.give(c.srv.refuseHead(c.remote, status, text))
 }
 
 // refuse answers with an error, passes over whatever else comes, and closes.
@@ -120,6 +145,10 @@ func (c *conn) proceed(req *http.Request, a answer, end int) bool {
 		c.refuse(413, fmt.Sprintf("the request's body is larger than %d bytes or of unknown length", maxBody))
 		return false
 	case body > 0:
+		if expectsContinue(req) && c.gc.InboundBuffered() == 0 && !c.send([]byte(invitation)) {
+			a.drop()
+			return false
+		}
 		c.answer, c.skip = a, int(body)
 		c.await(readingBody, c.srv.settings.Load().HeadTimeout)
 		return true

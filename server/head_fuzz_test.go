@@ -30,8 +30,8 @@ func FuzzHead(f *testing.F) {
 		}
 		req, err := parseHead(b[:end])
 		if err != nil {
-			if strings.ContainsAny(wrongHead(err), "\r\n") {
-				t.Fatalf("told to the client: %q", wrongHead(err))
+			if status, text := wrongHead(err); status < 400 || strings.ContainsAny(text, "\r\n") {
+				t.Fatalf("told to the client: %d %q", status, text)
 			}
 			return
 		}

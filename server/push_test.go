@@ -64,8 +64,11 @@ func TestPushIsHandedOver(t *testing.T) {
 	if r := w.dial().ask(chunked); !strings.HasSuffix(string(r.body), " ab|$") {
 		t.Errorf("chunked: %q", r.body)
 	}
-	if r := w.dial().ask(ask("GET /streams/x_push HTTP/1.0")); r.status != 404 {
-		t.Errorf("GET: %d", r.status)
+	if r := w.dial().ask(ask("GET /streams/x_push HTTP/1.0")); r.status != 405 || r.header.Get("Allow") != "POST, PUT" {
+		t.Errorf("GET: %d, %q", r.status, r.header)
+	}
+	if r := w.dial().ask(ask("GET /streams/y_push HTTP/1.0")); r.status != 404 {
+		t.Errorf("GET of what nobody configured: %d", r.status)
 	}
 }
 

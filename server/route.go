@@ -61,7 +61,7 @@ func (s *Server) route(r *request) answer {
 	}
 	kind, path := parseTarget(r.URL.Path)
 	if kind == pushTarget {
-		return s.push(r)
+		return s.push(r, path)
 	}
 	st := s.opts.Streams.Lookup(path)
 	if kind == unknownTarget || st == nil {
@@ -205,14 +205,26 @@ func (s *Server) params(r *request, clientID uint32) mmsh.ReplyParams {
 
 // push hands the connection to the push handler, whatever the method: it knows what an
 // encoder understands.
-func (s *Server) push(r *request) answer {
-	if s.opts.Push == nil || (r.Method != http.MethodPost && r.Method != http.MethodPut) {
+func (s *Server) push(r *request, path string) answer {
+	switch {
+	case s.opts.Push == nil:
 		return s.notFound(r)
+	case r.Method != http.MethodPost && r.Method != http.MethodPut:
+		if s.opts.Streams.Lookup(path) == nil {
+			return s.notFound(r)
+		}
+		return s.notAllowed(r, "POST, PUT", "an encoder sends its stream to this address with POST or PUT; to watch it, ask for the address without "+pushSuffix)
 	}
 	if s.draining.Load() {
 		return s.notLive(false)
 	}
 	return answer{handOver: func(d *door) { d.push() }}
+}
+
+// notAllowed answers a method that its address does not know.
+func (s *Server) notAllowed(r *request, allow, text string) answer {
+	b := mmsh.AppendError(nil, mmsh.ErrorParams{Status: http.StatusMethodNotAllowed, Allow: allow, Text: text, HeadOnly: r.Method == http.MethodHead})
+	return answer{status: http.StatusMethodNotAllowed, head: b}
 }
 
 func (s *Server) notFound(r *request) answer {

@@ -91,6 +91,9 @@ type wire struct {
 	out    []byte // written
 }
 
+// NetConn returns the connection underneath, as that of TLS does.
+func (w *wire) NetConn() net.Conn { return w.Conn }
+
 // Read implements net.Conn. On a loop there may be nothing for now, which is no failure
 // that tls.Conn would remember.
 func (w *wire) Read(b []byte) (int, error) {

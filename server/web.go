@@ -42,7 +42,7 @@ func wantsPage(h http.Header) bool {
 // asx answers with a metafile that names the stream for Windows Media Player and VLC.
 func (s *Server) asx(r *request, st *stream.Stream) answer {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return s.refuse(http.StatusMethodNotAllowed, "only GET and HEAD", false)
+		return s.notAllowed(r, "GET, HEAD", "only GET and HEAD")
 	}
 	host := safeHost(r.Host)
 	if host == "" {
@@ -88,7 +88,7 @@ func page(r *request, contentType string, body []byte) []byte {
 // plain answers with the stream as plain ASF, on a goroutine of its own.
 func (s *Server) plain(r *request, st *stream.Stream) answer {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return s.refuse(http.StatusMethodNotAllowed, "only GET and HEAD", false)
+		return s.notAllowed(r, "GET, HEAD", "only GET and HEAD")
 	}
 	if _, refusal := s.onAir(r, st); refusal != nil {
 		return *refusal
