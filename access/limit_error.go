@@ -22,6 +22,9 @@ const (
 	LimitAddressPumps          Limit = "pumps_per_address"
 	LimitPumpBandwidth         Limit = "pumps_bandwidth"
 	LimitStreamPumps           Limit = "stream_pumps"
+	LimitBurst                 Limit = "burst_bandwidth"
+	LimitAddressBurst          Limit = "burst_bandwidth_per_address"
+	LimitStreamBurst           Limit = "stream_burst_bandwidth"
 	LimitUplink                Limit = "uplink"
 	LimitFiles                 Limit = "open_files"
 	LimitAddresses             Limit = "addresses" // of the table of addresses itself
@@ -32,7 +35,7 @@ func EveryLimit() []Limit {
 	return []Limit{
 		LimitViewers, LimitAddressViewers, LimitBandwidth, LimitAddressBandwidth, LimitConnections, LimitAddressConnections,
 		LimitConnectionRate, LimitAddressConnectionRate, LimitStreamViewers, LimitStreamBandwidth, LimitStreamRate,
-		LimitPumps, LimitAddressPumps, LimitPumpBandwidth, LimitStreamPumps, LimitUplink, LimitFiles, LimitAddresses,
+		LimitPumps, LimitAddressPumps, LimitPumpBandwidth, LimitStreamPumps, LimitBurst, LimitAddressBurst, LimitStreamBurst, LimitUplink, LimitFiles, LimitAddresses,
 	}
 }
 

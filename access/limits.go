@@ -3,6 +3,7 @@ package access
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -106,6 +107,8 @@ type Request struct {
 	Pump   bool       // it says that it is a downstream pump
 	Rate   int64      // bit/s, what each viewer of the stream costs
 	Wire   int64      // bit/s, the same on the wire
+	Burst  int64      // bytes that it is expected to get at once when it joins
+	Now    int64      // ns, of the clock that MayBurst has
 }
 
 // Ticket is the place of one viewer. Release it when the viewer is gone.
@@ -114,8 +117,11 @@ type Ticket struct {
 	stream   string
 	address  netip.Prefix
 	pump     bool
-	bursts   []*Bucket // that what it gets at once goes through
-	released bool      // guarded by Limits.mu
+	bursts   []*Bucket   // that what it gets at once goes through
+	burst    int64       // bytes, what that is expected to be
+	queued   atomic.Bool // it waits for its turn
+	reserved int64       // bytes it may write yet; of who writes to the viewer
+	released bool        // guarded by Limits.mu
 }
 
 // Pump tells whether the place is that of a downstream pump.
@@ -159,17 +165,20 @@ func (l *Limits) take(t *Ticket, n int) {
 // ask makes the ticket of a request if there is a place for it, and takes that place if
 // it is to be reserved.
 func (l *Limits) ask(r Request, reserve bool) (*Ticket, error) {
-	t := &Ticket{limits: l, stream: r.Stream, address: customer(r.Addr), pump: r.Pump && l.isPump(r.Addr)}
+	t := &Ticket{limits: l, stream: r.Stream, address: customer(r.Addr), pump: r.Pump && l.isPump(r.Addr), burst: max(r.Burst, 0)}
 	u := l.stream(r.Stream)
 	l.setRate(u, r.Rate, r.Wire)
 	defer l.dropEmpty(r.Stream, u)
-	if err := l.check(t, u); err != nil {
+	if err := l.check(t, u, r.Now); err != nil {
 		l.refused[err.Limit]++
 		return nil, err
 	}
 	if reserve {
 		l.take(t, 1)
 		t.bursts = l.burstsOf(t)
+		if !t.pump {
+			t.queue()
+		}
 		if !t.pump && l.bounds.Streams[t.stream].ViewersPerSecond > 0 {
 			l.joined(t.stream).add(l.now())
 		}
@@ -208,6 +217,7 @@ func (t *Ticket) Release() {
 	}
 	t.limits.mu.Lock()
 	defer t.limits.mu.Unlock()
+	t.unqueue()
 	if !t.released {
 		t.released = true
 		t.limits.take(t, -1)

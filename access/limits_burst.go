@@ -1,6 +1,9 @@
 package access
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // bursts bound what joining viewers get at once. The buckets of all, of the uplink and of
 // the streams are there for good; those of addresses come and go with their address.
@@ -62,27 +65,110 @@ func (l *Limits) UplinkBurst() int64 { return l.bursts.uplink.Rate() }
 // BurstBytes returns how many bytes bursts have taken since the start.
 func (l *Limits) BurstBytes() int64 { return l.bursts.spent.Load() }
 
+// BurstWait is how long a joining viewer waits for its turn at most. Who would have to wait
+// longer is not let in.
+const BurstWait = 10 * time.Second
+
+// burstMore is what a viewer reserves, in bytes, whose burst turns out to be longer than was
+// expected.
+const burstMore = 64 << 10
+
+// checkBursts returns the limit of bursts that keeps a viewer out because too many wait for
+// it already, at now of the clock that MayBurst has. The caller holds l.mu.
+func (l *Limits) checkBursts(t *Ticket, now int64) *LimitError {
+	if t.address.IsValid() {
+		defer l.forget(t.address) // that burstsOf may have noted
+	}
+	for _, b := range l.burstsOf(t) {
+		if b.Wait(now, t.burst) <= int64(BurstWait) {
+			continue
+		}
+		err := &LimitError{Limit: LimitAddressBurst, Max: b.Rate()}
+		switch b {
+		case &l.bursts.all:
+			err.Limit = LimitBurst
+		case &l.bursts.uplink:
+			err.Limit = LimitUplink
+		case l.bursts.streams[t.stream]:
+			err.Limit, err.Stream = LimitStreamBurst, t.stream
+		}
+		return err
+	}
+	return nil
+}
+
+// queue has the ticket wait for its turn. The caller holds l.mu.
+func (t *Ticket) queue() {
+	for _, b := range t.bursts {
+		b.queued.Add(t.burst)
+	}
+	t.queued.Store(true)
+}
+
+// unqueue ends the wait, one way or the other.
+func (t *Ticket) unqueue() {
+	if t.queued.CompareAndSwap(true, false) {
+		for _, b := range t.bursts {
+			b.queued.Add(-t.burst)
+		}
+	}
+}
+
 // MayBurst tells whether a joining viewer may be written to now, in ns of a monotonic
-// clock. A pump always may. No lock is taken.
+// clock: then what its burst is expected to be is reserved. A pump always may. No lock is
+// taken; to be called by who writes to the viewer.
 func (t *Ticket) MayBurst(now int64) bool {
-	if t == nil || t.pump {
+	if t == nil || t.pump || t.reserved > 0 {
 		return true
 	}
-	for _, b := range t.bursts {
-		if !b.Open(now) {
+	want := int64(burstMore)
+	if t.queued.Load() {
+		want = max(t.burst, 1)
+	}
+	for i, b := range t.bursts {
+		if !b.Take(now, want) {
+			for _, taken := range t.bursts[:i] {
+				taken.Return(want)
+			}
 			return false
 		}
 	}
+	t.reserved = want
+	t.unqueue()
 	return true
 }
 
-// Burst takes the bytes that were written to a joining viewer. No lock is taken.
+// Burst takes the bytes that were written to a joining viewer, from what is reserved first.
+// No lock is taken; to be called by who writes to the viewer.
 func (t *Ticket) Burst(n int) {
 	if t == nil {
 		return
 	}
-	for _, b := range t.bursts {
-		b.Spend(n)
+	spent := int64(n)
+	t.limits.bursts.spent.Add(spent)
+	if t.pump {
+		return
 	}
-	t.limits.bursts.spent.Add(int64(n))
+	t.reserved -= spent
+	if over := -t.reserved; over > 0 {
+		t.reserved = 0
+		for _, b := range t.bursts {
+			b.Spend(int(over))
+		}
+	}
+}
+
+// Joined gives back what was reserved for the burst and is not needed. To be called by who
+// writes to the viewer, when it has joined or is gone.
+func (t *Ticket) Joined() {
+	if t == nil {
+		return
+	}
+	t.unqueue()
+	if t.reserved > 0 {
+		for _, b := range t.bursts {
+			b.Return(t.reserved)
+		}
+		t.reserved = 0
+	}
 }

@@ -8,8 +8,9 @@ func (l *Limits) isPump(addr netip.Addr) bool {
 	return where.Len() == 0 || where.Contains(addr)
 }
 
-// check returns the first limit that a place would pass. The caller holds l.mu.
-func (l *Limits) check(t *Ticket, u *streamUse) *LimitError {
+// check returns the first limit that a place would pass; now is of the clock that MayBurst
+// has. The caller holds l.mu.
+func (l *Limits) check(t *Ticket, u *streamUse, now int64) *LimitError {
 	if t.address.IsValid() && l.addresses[t.address] == nil && len(l.addresses) >= maxAddresses {
 		return &LimitError{Limit: LimitAddresses, Max: maxAddresses}
 	}
@@ -35,7 +36,7 @@ func (l *Limits) check(t *Ticket, u *streamUse) *LimitError {
 	case own.ViewersPerSecond > 0 && l.joined(t.stream).full(l.now(), own.ViewersPerSecond):
 		return &LimitError{Limit: LimitStreamRate, Stream: t.stream, Max: int64(own.ViewersPerSecond)}
 	}
-	return nil
+	return l.checkBursts(t, now)
 }
 
 // checkPump is check for a downstream pump. What is kept for pumps of the uplink is

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/stream"
 )
 
 // Who has to wait for the bounds of bursts has its header meanwhile, and begins where one
@@ -34,20 +35,45 @@ func TestJoinersWaitWithTheirHeader(t *testing.T) {
 	}
 }
 
-// Nobody waits for ever: a bound of bursts that is never free lets a viewer in after ten
-// seconds.
-func TestJoinersDoNotWaitForEver(t *testing.T) {
-	l := access.NewLimits(access.Bounds{BurstBandwidth: 8})
-	ticket, err := l.Admit(access.Request{Stream: "x"})
-	if err != nil {
-		t.Fatal(err)
+// Nobody waits for ever, and the bound holds all the same: who has waited for ten seconds
+// joins with a key frame that has just come, and so without a burst; after twenty with
+// whatever comes next.
+func TestJoinersSlipIn(t *testing.T) {
+	w := newWorld(t, plan{ring: roomy})
+	e := w.onAir()
+	e.send(gop - 1)
+	set := w.srv.settings.Load()
+	asked := stream.Monotonic()
+	joiner := func() (*cursor, *seat) {
+		seq, h := livePlace(w.stream, time.Second)
+		return &cursor{seq: seq, epoch: h.Epoch}, &seat{stream: w.stream, asked: asked, start: seq}
 	}
-	ticket.MayBurst(1e9)
-	ticket.Burst(1 << 40)
-	s := &seat{asked: 1e9, ticket: ticket}
-	for at, may := range map[time.Duration]bool{time.Second: false, heldMost: false, heldMost + 1: true} {
-		if got := s.mayBurst(1e9 + int64(at)); got != may {
-			t.Errorf("after %v: %v", at, got)
+	old, s := joiner()
+	eventually(t, "the key frame is old", func() bool {
+		m, _ := w.stream.Ring().Peek(old.seq)
+		e.send(gop) // whole groups: the last packets are never a key frame
+		newest, _ := livePlace(w.stream, 0)
+		k, _ := w.stream.Ring().Peek(newest)
+		return k.Arrived > m.Arrived
+	})
+	for _, c := range []struct {
+		after time.Duration
+		want  bool
+	}{{time.Second, false}, {heldMost, false}, {2*heldMost + 1, true}, {time.Second, true}} {
+		if got := old.slipsIn(s, asked+int64(c.after), set); got != c.want {
+			t.Errorf("after %v: %v", c.after, got)
 		}
+	}
+	fresh, s := joiner()
+	if !fresh.slipsIn(s, asked+int64(heldMost)+1, set) {
+		t.Error("it does not join with a key frame that has just come")
+	}
+	if m, there := w.stream.Ring().Peek(fresh.seq); there && w.stream.Ring().Newest()-m.Arrived > int64(shortSpan) {
+		t.Error("it has a burst")
+	}
+	begun, s := joiner()
+	begun.seq++
+	if begun.slipsIn(s, asked+int64(3*heldMost), set) {
+		t.Error("one that has begun begins anew")
 	}
 }

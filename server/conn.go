@@ -55,6 +55,7 @@ type conn struct {
 	chatter  int    // bytes that the viewer has said
 	answer   answer // given once the body is passed over
 	viewer   *viewer
+	hurry    bool               // what waits in the kernel is thrown away when the deadline of its end passes
 	cancel   context.CancelFunc // of a decision, else nil
 	veil     *veil              // TLS, nil without
 }
@@ -259,8 +260,10 @@ func (c *conn) tick(now int64) {
 	}
 	switch {
 	case c.phase == watching:
-		c.expire()
+		c.expire(ReasonExpired)
 		return
+	case c.hurry:
+		_ = c.gc.SetLinger(0)
 	case c.phase != readingHead || c.gc.InboundBuffered() == 0:
 	case c.introducing():
 		c.srv.blameProxy(c.remote, errProxyLate)

@@ -8,9 +8,12 @@ import (
 )
 
 // placeFor is what a viewer of the stream asks of the limits.
-func placeFor(st *stream.Stream, addr netip.Addr, relay bool) access.Request {
+func (s *Server) placeFor(st *stream.Stream, addr netip.Addr, relay bool) access.Request {
 	rate := st.Cost()
-	return access.Request{Stream: st.Path(), Addr: addr, Pump: relay, Rate: rate, Wire: onTheWire(st, rate)}
+	return access.Request{
+		Stream: st.Path(), Addr: addr, Pump: relay, Rate: rate, Wire: onTheWire(st, rate),
+		Burst: expectedBurst(st, st.BurstMax(s.settings.Load().BurstMax)), Now: stream.Monotonic(),
+	}
 }
 
 // Headers that a viewer's bytes travel with: Ethernet, IPv4 and TCP with time stamps, in

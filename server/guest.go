@@ -36,7 +36,8 @@ type guest struct {
 	joined     bool
 	noisy      atomic.Bool // it said more than a viewer has to say
 	waited     bool        // it could not join at once, because of the bounds of bursts
-	expired    atomic.Bool // its session has lasted as long as one may
+	expired    atomic.Bool // its session has lasted as long as one may, or it has to go
+	hurried    atomic.Bool // that is for the uplink's sake
 }
 
 // Bounds of one turn of a guest.
@@ -106,6 +107,9 @@ func (g *guest) run(ctx context.Context) Reason {
 		}
 	}()
 	defer func() {
+		if c := tcpUnder(g.conn); c != nil && g.hurried.Load() {
+			_ = c.SetLinger(0) // it has had its time: what waits in the kernel is in the others' way
+		}
 		_ = g.conn.Close()
 		<-gone
 	}()
@@ -117,7 +121,7 @@ func (g *guest) run(ctx context.Context) Reason {
 		if g.over() && !g.midPacket() {
 			g.sayEnd(lingerTime)
 			g.farewell(gone)
-			return ReasonExpired
+			return g.overFor()
 		}
 		why, idle := g.turn()
 		if why != "" {
@@ -217,13 +221,16 @@ func (g *guest) turn() (why Reason, idle bool) {
 		return why, why == ""
 	}
 	_ = g.conn.SetWriteDeadline(time.Now().Add(g.patience(set.StallTimeout)))
+	if g.hurried.Load() { // since patience looked
+		_ = g.conn.SetWriteDeadline(time.Now().Add(lingerTime))
+	}
 	n, err := g.conn.Write(buf.B)
 	g.account(n, media)
 	switch {
 	case err == nil:
 		return why, false
 	case errors.Is(err, os.ErrDeadlineExceeded) && g.over():
-		return ReasonExpired, false
+		return g.overFor(), false
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return ReasonStalled, false
 	}
@@ -325,6 +332,7 @@ func (g *guest) account(n int, media bool) {
 	g.seat.ticket.Burst(n)
 	if media && n > 0 {
 		g.joined = true
+		g.seat.ticket.Joined()
 		m.Join.ObserveDuration(time.Duration(stream.Monotonic() - g.seat.asked))
 	}
 }

@@ -1,6 +1,10 @@
 package server
 
-import "github.com/stream-pump/stream-pump/stream"
+import (
+	"time"
+
+	"github.com/stream-pump/stream-pump/stream"
+)
 
 // lasted tells whether the viewer has watched for as long as a session may be, in ns; 0
 // is for ever. Pumps have no such bound.
@@ -50,7 +54,7 @@ func (l *loop) endSessions() {
 	}
 	for _, v := range over { // apart from the search: who has its end at once leaves the group
 		if c, ok := v.conn.Context().(*conn); ok && c.viewer == v {
-			c.expire()
+			c.expire(ReasonExpired)
 		}
 	}
 }
@@ -58,6 +62,28 @@ func (l *loop) endSessions() {
 // end begins the guest's end because its time is over. Any goroutine.
 func (g *guest) end() {
 	g.expired.Store(true)
+	g.nudge()
+}
+
+// sendAway begins the guest's end for the uplink's sake: it has lingerTime for what it is
+// being sent, and for the end behind it. Any goroutine.
+func (g *guest) sendAway() {
+	g.hurried.Store(true)
+	g.expired.Store(true)
+	_ = g.conn.SetWriteDeadline(time.Now().Add(lingerTime))
+	g.nudge()
+}
+
+// overFor is why the guest has its end before the stream has.
+func (g *guest) overFor() Reason {
+	if g.hurried.Load() {
+		return ReasonUplink
+	}
+	return ReasonExpired
+}
+
+// nudge wakes the guest.
+func (g *guest) nudge() {
 	select {
 	case g.wake <- struct{}{}:
 	default:

@@ -145,7 +145,7 @@ func (l *loop) seeOff() {
 				why = ReasonChanged
 			}
 			if d.v.expired {
-				why = ReasonExpired
+				why = d.v.endsFor
 			}
 			c.finish(why)
 		case stalled:

@@ -14,7 +14,9 @@ type latecomer struct {
 }
 
 // relieve sends away those who came last and not before since, until the uplink has so
-// much less to carry, in bit/s. Pumps stay. It returns how many had to go.
+// much less to carry, in bit/s. Pumps stay. Each gets the packet that it is inside of to its
+// end, and the end of the stream; who does not take that soon is cut off. It returns how many
+// had to go.
 func (s *Server) relieve(ctx context.Context, excess float64, since int64) int {
 	var all []latecomer
 	for _, l := range s.loops {
@@ -33,7 +35,7 @@ func (s *Server) relieve(ctx context.Context, excess float64, since int64) int {
 		excess -= float64(v.wire)
 		ids[v.id] = true
 	}
-	return s.cutAll(ctx, ids, ReasonUplink)
+	return s.sendAway(ctx, ids)
 }
 
 // latecomers returns the loop's. Runs on the loop.
@@ -51,4 +53,30 @@ func appendLatecomer(list []latecomer, t *seat, since int64) []latecomer {
 		return list
 	}
 	return append(list, latecomer{id: t.id, asked: t.asked, wire: onTheWire(t.stream, t.stream.Cost())})
+}
+
+// sendAway begins the end of these viewers.
+func (s *Server) sendAway(ctx context.Context, ids map[uint64]bool) (n int) {
+	for _, l := range s.loops {
+		var here int
+		if l.call(ctx, func() { here = l.sendAway(ids) }) {
+			n += here
+		}
+	}
+	s.crowds.each(func(g *guest) {
+		if ids[g.seat.id] {
+			g.sendAway()
+			n++
+		}
+	})
+	return n
+}
+
+// sendAway is the same for one loop. Runs on the loop.
+func (l *loop) sendAway(ids map[uint64]bool) int {
+	leave := l.these(ids)
+	for _, c := range leave { // the groups change by it
+		c.expire(ReasonUplink)
+	}
+	return len(leave)
 }

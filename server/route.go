@@ -107,7 +107,7 @@ func (s *Server) describe(r *request, st *stream.Stream) answer {
 	if refusal != nil {
 		return *refusal
 	}
-	if err := s.opts.Limits.Room(placeFor(st, r.remote.Addr(), r.mmsh.Relay)); err != nil { // the place is taken by Play
+	if err := s.opts.Limits.Room(s.placeFor(st, r.remote.Addr(), r.mmsh.Relay)); err != nil { // the place is taken by Play
 		return s.overLimit(r, err)
 	}
 	if refusal := s.preview(r); refusal != nil {

@@ -26,16 +26,17 @@ type seat struct {
 	gate     Gate   // to be told of the end; nil until it has allowed the beginning
 	ends     int64  // ns, when the viewer's time is over; 0 for never
 
-	old    bool    // of the second class: below version 9
-	fixed  bool    // cannot follow a change of the header
-	relay  bool    // another pump
-	from   *uint32 // LocationId that a relay goes on with, nil for none
-	plain  bool    // plain ASF
-	tls    bool
-	since  time.Time
-	asked  int64  // ns, when the request was whole
-	start  uint64 // packet that it begins with
-	ticket *access.Ticket
+	old     bool    // of the second class: below version 9
+	fixed   bool    // cannot follow a change of the header
+	relay   bool    // another pump
+	from    *uint32 // LocationId that a relay goes on with, nil for none
+	plain   bool    // plain ASF
+	tls     bool
+	since   time.Time
+	asked   int64  // ns, when the request was whole
+	start   uint64 // packet that it begins with
+	slipped bool   // it joins without a burst; of who writes to it
+	ticket  *access.Ticket
 
 	session  *session // nil for plain ASF
 	sessions *sessions
@@ -57,7 +58,7 @@ const maxAgent = 200
 // newSeat reserves a place for whoever asks to watch a stream. The seat is to be entered
 // and left, or its ticket released.
 func (s *Server) newSeat(r *request, st *stream.Stream) (*seat, error) {
-	ticket, err := s.opts.Limits.Admit(placeFor(st, r.remote.Addr(), r.mmsh.Relay))
+	ticket, err := s.opts.Limits.Admit(s.placeFor(st, r.remote.Addr(), r.mmsh.Relay))
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +86,7 @@ func (s *Server) enter(t *seat) {
 
 // leave gives the place back and remembers the viewer.
 func (s *Server) leave(t *seat, v Viewer, why Reason) {
+	t.ticket.Joined()
 	t.ticket.Release()
 	t.stream.ViewerLeft()
 	s.watching.Add(-1)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,11 +126,59 @@ func TestRelieve(t *testing.T) {
 		t.Fatalf("%d went, want 2", n)
 	}
 	eventually(t, "they have left", func() bool { return w.reasons()[ReasonUplink] == 3 })
+	for i, kind := range []string{"on a loop", "", "TLS"} {
+		if kind == "" {
+			continue // the pump
+		}
+		late[i].finished(t)
+		if at := late[i].now(); at.missing > 0 {
+			t.Errorf("%s: %d packets are missing before the end", kind, at.missing)
+		}
+	}
+	if err := late[3].wait(t); err != nil {
+		t.Errorf("plain: %v", err)
+	}
 	e.send(gop)
 	early.awaitPacket(t, e.next-1)
 	late[1].awaitPacket(t, e.next-1)
 	if u := w.limits.Usage(); u.Viewers != 1 || u.Pumps != 1 {
 		t.Errorf("%+v, want a viewer and a pump", u)
+	}
+}
+
+// One that takes nothing any more, though it was sent away, is cut off soon: what waits for
+// it in the kernel would be in the others' way.
+func TestRelieveWhoTakesNothing(t *testing.T) {
+	for name, dial := range map[string]func(*world) *client{
+		"on a loop": func(w *world) *client { return w.dialBuffer(4096) },
+		"TLS":       func(w *world) *client { return w.dialTLSBuffer(4096) },
+		"plain":     func(w *world) *client { return w.dialBuffer(4096) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, plan{ring: roomy, settings: Settings{LagMax: time.Minute, StallTimeout: time.Hour}})
+			e := w.onAir()
+			e.send(1)
+			c := dial(w)
+			request := play(oldAgent)
+			if name == "plain" {
+				request = strings.Replace(get(), "/streams/x", "/streams/x.asf", 1)
+			}
+			c.write(request)
+			stop := e.flow(100 * time.Microsecond)
+			defer stop()
+			eventually(t, "its socket is full", func() bool {
+				for _, v := range w.srv.Viewers(t.Context()) {
+					return v.Lag > 300*time.Millisecond
+				}
+				return false
+			})
+			if n := w.srv.relieve(t.Context(), 1, 0); n != 1 {
+				t.Fatalf("%d went, want 1", n)
+			}
+			eventually(t, "it is gone, with its reason", func() bool {
+				return w.reasons()[ReasonUplink] == 1 && w.limits.Usage().Connections == 0
+			})
+		})
 	}
 }
 

@@ -60,39 +60,39 @@ func poor(jumpedAt int64, lag time.Duration, now int64, s *stream.Stream, set *S
 }
 
 // KickAll cuts the viewers with these ids off and returns how many of them were there.
-func (s *Server) KickAll(ctx context.Context, ids map[uint64]bool) int {
-	return s.cutAll(ctx, ids, ReasonKicked)
-}
-
-// cutAll cuts viewers off, for a reason.
-func (s *Server) cutAll(ctx context.Context, ids map[uint64]bool, why Reason) (n int) {
+func (s *Server) KickAll(ctx context.Context, ids map[uint64]bool) (n int) {
 	for _, l := range s.loops {
 		var here int
-		if l.call(ctx, func() { here = l.cutAll(ids, why) }) {
+		if l.call(ctx, func() { here = l.kickAll(ids) }) {
 			n += here
 		}
 	}
 	s.crowds.each(func(g *guest) {
 		if ids[g.seat.id] {
-			g.kick(why)
+			g.kick(ReasonKicked)
 			n++
 		}
 	})
 	return n
 }
 
-// cutAll is the same for one loop. Runs on the loop.
-func (l *loop) cutAll(ids map[uint64]bool, why Reason) (n int) {
-	var leave []*conn
+// kickAll is the same for one loop. Runs on the loop.
+func (l *loop) kickAll(ids map[uint64]bool) int {
+	leave := l.these(ids)
+	for _, c := range leave { // the groups change by it
+		c.cut(ReasonKicked)
+	}
+	return len(leave)
+}
+
+// these returns the loop's viewers with these ids. Runs on the loop.
+func (l *loop) these(ids map[uint64]bool) (list []*conn) {
 	for _, g := range l.groups {
 		for _, v := range g.viewers {
 			if c, ok := v.conn.Context().(*conn); ok && ids[v.seat.id] {
-				leave = append(leave, c)
+				list = append(list, c)
 			}
 		}
 	}
-	for _, c := range leave { // the groups change by it
-		c.cut(why)
-	}
-	return len(leave)
+	return list
 }

@@ -19,7 +19,8 @@ type viewer struct {
 	waited  bool   // that is because of the bounds of bursts
 	last    bool   // what is owed is the end of the stream, nothing follows
 	changed bool   // that is because the header changed and it is fixed
-	expired bool   // that is because its time is over
+	expired bool   // that is because its time is over, or it has to go
+	endsFor Reason // which of these
 	waiting bool   // its last write was short: bytes are owed and the socket is full
 	retryAt int64  // ns; while waiting, not written to before
 	backoff int64  // ns; how long the next retry waits
@@ -61,7 +62,7 @@ func (v *viewer) turn(l *loop, now int64) outcome {
 	if v.waiting && now < v.retryAt {
 		return v.stalledYet(now, set.StallTimeout)
 	}
-	wait := v.joining && v.mustWait(now, set)
+	wait := v.joining && !v.expired && v.mustWait(now, set)
 	if wait && !v.midPacket() && !v.held {
 		return behind
 	}
@@ -153,6 +154,7 @@ func (v *viewer) took(l *loop, n int) {
 // joined notes that the first media packets are out.
 func (v *viewer) joined() {
 	v.joining = false
+	v.seat.ticket.Joined()
 	v.group.stream.Metrics().Join.ObserveDuration(time.Duration(stream.Monotonic() - v.asked))
 }
 

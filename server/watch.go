@@ -52,15 +52,21 @@ func (l *loop) firstTurn(v *viewer) {
 	l.pulse.wake()
 }
 
-// expire ends a viewer whose time is over, in order: with the end of the stream behind the
-// packet that it is being sent. One that does not take that is cut off.
-func (c *conn) expire() {
+// expire ends a viewer whose time is over, or who has to go for the uplink's sake, in order:
+// with the end of the stream behind the packet that it is being sent. One that does not take
+// that within lingerTime is cut off.
+func (c *conn) expire(why Reason) {
 	v := c.viewer
-	if v == nil || v.expired {
-		c.cut(ReasonExpired)
+	if v == nil {
+		c.cut(why)
 		return
 	}
-	v.expired = true
+	if v.expired {
+		c.cut(v.endsFor)
+		return
+	}
+	v.expired, v.endsFor = true, why
+	c.hurry = why == ReasonUplink
 	c.await(watching, lingerTime)
 	c.loop.firstTurn(v)
 }
