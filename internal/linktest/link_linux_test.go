@@ -99,7 +99,7 @@ func kbits(bytes uint64, in time.Duration) float64 { return float64(bytes) * 8 /
 // cutAndMend has the same viewers through all cuts: those that the connection between the pumps may outlive, and one
 // that lasts until the far pump gives its connection up.
 func (p *pair) cutAndMend(t *testing.T) {
-	a := p.invite(t, 2*time.Minute)
+	a := p.invite(t, 10*time.Minute) // they leave when the test is done
 	tenSeconds := func(t *testing.T) {
 		begun := time.Now()
 		eventually(t, 15*time.Second, "ten seconds are over", func() bool { return time.Since(begun) >= 10*time.Second })
@@ -176,7 +176,7 @@ func TestLeftoversAreSwept(t *testing.T) {
 	if _, err := system("ip", "netns", "add", string(stale)); err != nil {
 		t.Fatal(err)
 	}
-	inside := stale.command("sleep", "60")
+	inside := stale.command("sleep", "600")
 	if err := inside.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 const (
 	namespaces = "/var/run/netns" // where ip keeps the names
 	prefix     = "stream-pump-link-"
-	ipTimeout  = 10 * time.Second
+	ipTimeout  = slack * 10 * time.Second
 )
 
 // namespace is the name of a network namespace. The name says which process made it.
@@ -69,7 +69,7 @@ func (n namespace) dial(ctx context.Context, network, address string) (net.Conn,
 			done <- outcome{err: err}
 			return
 		}
-		conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, address)
+		conn, err := (&net.Dialer{Timeout: slack * 5 * time.Second}).DialContext(ctx, network, address)
 		// The thread must not end here: children that it has started are bound to its life. One that cannot be
 		// brought back may not serve others either, and ends with its goroutine.
 		if back() == nil {

@@ -32,7 +32,7 @@ func startPump(t *testing.T, in namespace, streams string) *pump {
 		t.Fatal(err)
 	}
 	transport := &http.Transport{DialContext: in.dial}
-	p := &pump{client: http.Client{Transport: transport, Timeout: 5 * time.Second}}
+	p := &pump{client: http.Client{Transport: transport, Timeout: slack * 5 * time.Second}}
 	p.proc = start(t, in, "stream-pump", "run", file)
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
