@@ -133,7 +133,7 @@ func (r *rig) close(tb testing.TB) {
 	r.closed = true
 	r.publisher.End()
 	r.stream.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	r.audience.close()
 	if err := r.server.Shutdown(ctx); err != nil {
@@ -143,9 +143,9 @@ func (r *rig) close(tb testing.TB) {
 
 func waitFor(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); {
+	for deadline := time.Now().Add(time.Minute); !ok(); {
 		if time.Now().After(deadline) {
-			tb.Fatalf("waited 20 s for %s", what)
+			tb.Fatalf("waited a minute for %s", what)
 		}
 		time.Sleep(50 * time.Microsecond)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/house/roster"
+	"github.com/stream-pump/stream-pump/internal/porttest"
 )
 
 // Three houses whose servers form a cluster, with certificates as the command makes them: a
@@ -27,12 +27,7 @@ func TestThreeHouses(t *testing.T) {
 	}
 	var addresses []string
 	for range 3 {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addresses = append(addresses, ln.Addr().String())
-		_ = ln.Close()
+		addresses = append(addresses, fmt.Sprintf("127.0.0.1:%d", porttest.Free(t)))
 	}
 	houses := make([]*House, 3)
 	errs := make([]error, 3)

@@ -203,7 +203,7 @@ func (h *hook) now() (begun, over []Publication) {
 
 func (h *hook) awaitOver(t *testing.T, n int) []Publication {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if _, over := h.now(); len(over) >= n {
 			return over
 		}

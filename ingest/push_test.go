@@ -167,7 +167,7 @@ func (d *door) state(want stream.State) {
 // waitFor polls until a fact that another goroutine brings about is true.
 func waitFor(t *testing.T, what string, fact func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !fact(); {
+	for end := time.Now().Add(time.Minute); !fact(); {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stream-pump/stream-pump/internal/porttest"
 	"github.com/stream-pump/stream-pump/internal/testcard"
 	"github.com/stream-pump/stream-pump/ringbuf"
 )
@@ -116,12 +117,7 @@ func TestPullFromVLC(t *testing.T) { // MUST-C1
 	if err := errors.Join(os.WriteFile(card, testcard.ASF, 0o644), os.Chmod(dir, 0o777)); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := fmt.Sprintf("127.0.0.1:%d", porttest.Free(t))
 	cmd := exec.CommandContext(t.Context(), vlc, "--no-plugins-cache", "-q", "--loop", card, "--sout",
 		"#std{access=mmsh,mux=asfh,dst="+address+"/x}")
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_RUNTIME_DIR="+dir)
@@ -141,10 +137,10 @@ func TestPullFromVLC(t *testing.T) { // MUST-C1
 		t.Fatal(err)
 	}
 	r := newRig(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	for r.s.Ring().Tail() < 40 && ctx.Err() == nil {
-		playing, enough := context.WithTimeout(ctx, 4*time.Second)
+		playing, enough := context.WithTimeout(ctx, 10*time.Second)
 		f := r.feed()
 		err = p.Run(playing, f)
 		enough()

@@ -28,8 +28,9 @@ type ownServer struct {
 
 const (
 	ownStream    = "loadtest"
-	pumpReady    = 15 * time.Second
-	sourceReady  = 15 * time.Second
+	portTries    = 3 // a port can be gone between the look and its use
+	pumpReady    = 45 * time.Second
+	sourceReady  = 45 * time.Second
 	buildTimeout = 5 * time.Minute
 )
 
@@ -50,20 +51,13 @@ func startOwn(ctx context.Context, o Options, say func(string)) (own *ownServer,
 	if err != nil {
 		return own, err
 	}
-	ports, err := freePorts(2)
+	var address string
+	for range portTries {
+		if address, err = own.startPump(ctx, binary, o.PumpYAML); err == nil || !strings.Contains(err.Error(), "address already in use") {
+			break
+		}
+	}
 	if err != nil {
-		return own, err
-	}
-	address := "127.0.0.1:" + strconv.Itoa(ports[0])
-	own.viewURL = "mmsh://" + address + "/streams/" + ownStream
-	file := filepath.Join(dir, "stream-pump.yaml")
-	if err := os.WriteFile(file, []byte(pumpConfig(address, ports[1], o.PumpYAML)), 0o600); err != nil {
-		return own, err
-	}
-	if own.pump, err = startChild("stream-pump", []string{binary, "run", file}, nil); err != nil {
-		return own, err
-	}
-	if err := own.pump.until(ctx, pumpReady, "listening", func() bool { return listens(address) }); err != nil {
 		return own, err
 	}
 	own.source, err = startSource(o, "http://"+address+"/streams/"+ownStream+"_push")
@@ -75,6 +69,24 @@ func startOwn(ctx context.Context, o Options, say func(string)) (own *ownServer,
 		err = own.source.death()
 	}
 	return own, err
+}
+
+// startPump starts the pump on free loopback ports and waits until it listens.
+func (o *ownServer) startPump(ctx context.Context, binary, more string) (address string, err error) {
+	ports, err := freePorts(2)
+	if err != nil {
+		return "", err
+	}
+	address = "127.0.0.1:" + strconv.Itoa(ports[0])
+	o.viewURL = "mmsh://" + address + "/streams/" + ownStream
+	file := filepath.Join(o.dir, "stream-pump.yaml")
+	if err := os.WriteFile(file, []byte(pumpConfig(address, ports[1], more)), 0o600); err != nil {
+		return "", err
+	}
+	if o.pump, err = startChild("stream-pump", []string{binary, "run", file}, nil); err != nil {
+		return "", err
+	}
+	return address, o.pump.until(ctx, pumpReady, "listening", func() bool { return listens(address) })
 }
 
 // deaths says which of the two ended by itself, and what it said.

@@ -63,6 +63,28 @@ func TestAPumpThatDoesNotStart(t *testing.T) {
 	}
 }
 
+// A port that was free a moment ago and is taken when the pump wants it is no failure: there are others.
+func TestAPortIsTakenMeanwhile(t *testing.T) {
+	t.Parallel()
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("no shell")
+	}
+	for name, says := range map[string]string{"once": "", "for ever": "still "} {
+		tried := filepath.Join(t.TempDir(), "tried")
+		script := filepath.Join(t.TempDir(), "stream-pump")
+		text := "#!" + sh + "\n[ ! -e " + tried + " ] || { echo '" + says + "no licence' >&2; [ '" + says + "' ] || exit 1; }\n" +
+			"touch " + tried + "\necho 'listen tcp 127.0.0.1:1: bind: address already in use' >&2\nexit 1\n"
+		if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		_, err = Run(t.Context(), Options{Clients: 1, Pump: script})
+		if err == nil || !strings.Contains(err.Error(), says+"no licence") || strings.Contains(err.Error(), "in use") != (says != "") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
 func TestModuleRoot(t *testing.T) {
 	t.Parallel()
 	if root := moduleRoot(); filepath.Base(filepath.Dir(filepath.Join(root, "loadtest", "x"))) != "loadtest" || root == "" {

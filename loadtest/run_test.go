@@ -331,8 +331,16 @@ func TestAnInterruptedRunReports(t *testing.T) {
 	s.push(t, PushOptions{Rate: 500_000})
 	o := quick(s.url())
 	o.Duration = time.Hour
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	go func() { // long after they have asked, measured by how long that took
+		began := time.Now()
+		for s.asked("play") < 10 && time.Since(began) < time.Minute {
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(max(500*time.Millisecond, 2*time.Since(began)))
+		cancel()
+	}()
 	rep, err := Run(ctx, o)
 	if err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long anything in these tests may take.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // local is in front of every configuration: free ports of loopback.
 const local = "listen: [127.0.0.1:0]\nadmin: {listen: 127.0.0.1:0}\n"

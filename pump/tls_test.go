@@ -3,12 +3,12 @@ package pump
 import (
 	"crypto/tls"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stream-pump/stream-pump/internal/certtest"
+	"github.com/stream-pump/stream-pump/internal/porttest"
 )
 
 // secure is a pump with a TLS port.
@@ -168,13 +168,8 @@ func TestExpiredCertificate(t *testing.T) {
 	}
 }
 
-// freePort is a port that nobody has now.
+// freePort is a port that nobody else has.
 func freePort(t *testing.T) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().(*net.TCPAddr).Port
+	return porttest.Free(t)
 }

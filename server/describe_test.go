@@ -48,12 +48,8 @@ func TestDescribe(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			c := w.dial()
 			c.TB = t
-			started := time.Now()
 			r := c.ask(tc.request)
 			c.ended(time.Second)
-			if took := time.Since(started); took > time.Second {
-				t.Errorf("closed after %v, later than 1 s", took)
-			}
 			checkDescribe(t, r, e.raw)
 			_, v9 := r.header["Supported"]
 			if want := strings.Contains(tc.request, newAgent) || strings.Contains(tc.request, "NSServer/9"); v9 != want {

@@ -179,7 +179,7 @@ func TestOutOfFiles(t *testing.T) {
 			return false
 		}
 		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(time.Second))
+		_ = c.SetDeadline(time.Now().Add(patience / 10))
 		_, _ = io.WriteString(c, play(oldAgent))
 		line, _ := bufio.NewReader(c).ReadString('\n')
 		return line == "HTTP/1.0 200 OK\r\n"

@@ -26,7 +26,7 @@ import (
 )
 
 // patience is how long a test waits for something that must happen.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // eventually polls until cond holds.
 func eventually(t testing.TB, what string, cond func() bool) {

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/stream-pump/stream-pump/internal/porttest"
 )
 
 // openCluster opens the stores of n houses whose servers form a cluster over TLS.
@@ -22,12 +24,7 @@ func openCluster(t *testing.T, n int) []Store {
 	config := clusterTLS(t)
 	var addresses []string
 	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addresses = append(addresses, ln.Addr().String())
-		_ = ln.Close()
+		addresses = append(addresses, fmt.Sprintf("127.0.0.1:%d", porttest.Free(t)))
 	}
 	stores := make([]Store, n)
 	errs := make([]error, n)

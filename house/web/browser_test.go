@@ -104,7 +104,7 @@ func (b *browser) hear(event any) {
 
 func (b *browser) run(what string, actions ...chromedp.Action[chromedp.Void]) {
 	b.w.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, 90*time.Second)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
 		b.fail(what, err)
@@ -122,7 +122,7 @@ func (b *browser) fail(what string, err error) {
 // until waits for an expression to be true.
 func (b *browser) until(what, expression string) {
 	b.w.t.Helper()
-	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool]("Boolean("+expression+")", chromedp.WithPollingTimeout(20*time.Second), chromedp.WithPollingInterval(50*time.Millisecond))); err != nil {
+	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool]("Boolean("+expression+")", chromedp.WithPollingTimeout(time.Minute), chromedp.WithPollingInterval(50*time.Millisecond))); err != nil {
 		b.fail(what, err)
 	}
 }

@@ -51,6 +51,7 @@ var table = []row{
 	{beside, "internal/certtest", ""},
 	{beside, "internal/e2e", ""},
 	{beside, "internal/linktest", ""},
+	{beside, "internal/porttest", ""},
 	{beside, "internal/scripts", ""},
 	{beside, "internal/soak", ""},
 }

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stream-pump/stream-pump/internal/porttest"
 )
 
 // line is one line a process wrote to stderr, and when.
@@ -128,29 +128,10 @@ func (p *process) tail(n int) string {
 	return b.String()
 }
 
-// firstPort and lastPort lie below the range from which the system takes the ports of outgoing connections, so that
-// a port stays free between the look and its use, and while a killed pump is away.
-const firstPort, lastPort = 12_000, 32_000
-
-var ports = struct {
-	sync.Mutex
-	next int
-}{next: firstPort + rand.IntN(lastPort-firstPort)}
-
-// freePort gives a TCP port on which nobody listened a moment ago, and each only once in a test run.
+// freePort gives a TCP port that stays free, and the test's own, until the test ends.
 func freePort(t *testing.T) int {
 	t.Helper()
-	ports.Lock()
-	defer ports.Unlock()
-	for range lastPort - firstPort {
-		ports.next = firstPort + (ports.next+1-firstPort)%(lastPort-firstPort)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", ports.next)); err == nil {
-			_ = l.Close()
-			return ports.next
-		}
-	}
-	t.Fatal("no TCP port is free")
-	return 0
+	return porttest.Free(t)
 }
 
 // zombie tells whether the process has ended and nobody has asked for its status yet.

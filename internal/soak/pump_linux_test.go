@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/internal/certtest"
+	"github.com/stream-pump/stream-pump/internal/porttest"
 )
 
 // pump is a running stream-pump, as it is used: without the race detector, which would have a memory of its own.
@@ -145,16 +145,11 @@ func (p *pump) look(t *testing.T) standing {
 	}
 }
 
-// freePorts are ports of loopback on which nobody listened a moment ago.
+// freePorts are ports that nobody else has.
 func freePorts(t *testing.T, n int) (ports []int) {
 	t.Helper()
 	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = ln.Close() }()
-		ports = append(ports, ln.Addr().(*net.TCPAddr).Port)
+		ports = append(ports, porttest.Free(t))
 	}
 	return ports
 }

@@ -37,7 +37,7 @@ func newMaster(t testing.TB) *master {
 	return m
 }
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // accept waits for the agent and takes the place of an earlier connection.
 func (m *master) accept() {

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	patience   = 10 * time.Second
+	patience   = time.Minute
 	packetSize = 512
 	packetStep = 10 // ms
 )
