@@ -21,7 +21,7 @@ func (p *pump) endings(t *testing.T) map[string]int {
 // those who came last; whoever comes then is refused beforehand. Those who were there first lose nothing.
 func TestUplinkIsLearnt(t *testing.T) {
 	c, p := uplinked(t, "uplink: auto\n")
-	first := across(t, c, watching, 40, 45*time.Second) // longer than all that follows
+	first := across(t, c, watching, 40, 36*time.Second) // longer than all that follows
 	eventually(t, 20*time.Second, "the first viewers get packets", func() bool {
 		s := p.stream(t, path)
 		return s.Viewers == watching && p.figure(t, `stream_pump_join_seconds_count{stream="`+path+`"}`) == watching
@@ -67,7 +67,7 @@ func TestUplinkIsLearnt(t *testing.T) {
 // the others alone, and no half of the viewers is ever behind.
 func TestUplinkIsLearntLittleByLittle(t *testing.T) {
 	c, p := uplinked(t, "uplink: auto\n")
-	first := across(t, c, watching, 40, 40*time.Second) // longer than all that follows
+	first := across(t, c, watching, 40, 33*time.Second) // longer than all that follows
 	eventually(t, 20*time.Second, "the first viewers are there", func() bool { return p.stream(t, path).Viewers == watching })
 	begun := time.Now()
 	second := across(t, c, 60, 4, time.Minute)

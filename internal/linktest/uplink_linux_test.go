@@ -60,7 +60,7 @@ func (p *pump) uplink(t *testing.T) limit {
 func TestUplinkAdmission(t *testing.T) {
 	c, p := uplinked(t, "uplink: 20M\n")
 	const stay = 6 * time.Second
-	first := across(t, c, watching, 20, 4*stay) // longer than all that follows
+	first := across(t, c, watching, 20, 3*stay) // longer than all that follows
 	eventually(t, 20*time.Second, "the first viewers are there", func() bool { return p.stream(t, path).Viewers == watching })
 	before, begun := c.carried(t), time.Now()
 	second := across(t, c, herd, 0, stay)
@@ -69,7 +69,7 @@ func TestUplinkAdmission(t *testing.T) {
 	t.Logf("%d viewers are in, uplink %+v", in, p.uplink(t))
 	v := second.finish(t, stay+40*time.Second)
 	over, took := c.carried(t).since(before), time.Since(begun)
-	w := first.finish(t, 4*stay+40*time.Second)
+	w := first.finish(t, 3*stay+40*time.Second)
 	t.Logf("the cable carried %.1f Mbit/s", kbits(over.down, took)/1000)
 	for name, x := range map[string]verdict{"those who came first": w, "those who came then": v} {
 		t.Logf("%s: %d joined, %d there at the end, delivery min %.5f, %d packets missing, join max %.0f ms, latency p50 %.0f ms, p99 %.0f ms, max %.0f ms, longest pause %.0f ms, failures %v",
