@@ -28,6 +28,9 @@ type BodyOptions struct {
 	// Alive is called for every header, packet, change and end, before its bytes are read; entryEnd says that a
 	// header has to follow. It is where deadlines are set; it may be nil.
 	Alive func(kind mmsh.EventKind, entryEnd bool)
+
+	// Rest is called before each read; nil lets packets gather until shortly before somebody looks at them.
+	Rest func()
 }
 
 // BodyResult is what a body was. It is valid with an error too.
@@ -55,7 +58,10 @@ type bodyReader struct {
 // a body that ends inside a packet, and name the offset) or the feed's. Packets go straight into slabs; besides them
 // memory is bounded by one header.
 func ReadBody(r io.Reader, feed *Feed, o BodyOptions) (BodyResult, error) {
-	src := &tellingReader{r: r, rest: feed.rest}
+	if o.Rest == nil {
+		o.Rest = feed.rest
+	}
+	src := &tellingReader{r: r, rest: o.Rest}
 	b := &bodyReader{r: bufio.NewReaderSize(src, 4096), src: src, feed: feed, opts: o}
 	if b.opts.Alive == nil {
 		b.opts.Alive = func(mmsh.EventKind, bool) {}

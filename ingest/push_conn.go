@@ -6,15 +6,18 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stream-pump/stream-pump/mmsh"
+	"github.com/stream-pump/stream-pump/stream"
 )
 
 const (
@@ -33,9 +36,11 @@ type pushConn struct {
 	peer netip.AddrPort       // who sent the request that is being served: hop, or who is behind it
 	tls  *tls.ConnectionState // nil without TLS
 
+	heard atomic.Int64         // ns, [stream.Monotonic]: last header, packet or change; 0 before the first
+	lent  atomic.Pointer[loan] // of the body that is being read, nil for none
+
 	mu     sync.Mutex // guards what follows
 	reason string     // why reading was interrupted, "" when it was not
-	heard  time.Time  // last header, packet or change
 }
 
 // interrupt makes the connection's goroutine stop reading, and stay stopped. Any goroutine.
@@ -45,6 +50,9 @@ func (c *pushConn) interrupt(reason string) {
 	if c.reason == "" {
 		c.reason = reason
 		_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+	if l := c.lent.Load(); l != nil {
+		l.Reclaim()
 	}
 }
 
@@ -64,26 +72,24 @@ func (c *pushConn) allow(d time.Duration) {
 	}
 }
 
-// alive restarts the idle time. A deadline is set anew only when it has moved noticeably.
+// alive restarts the idle time. A deadline is set anew only when it has moved noticeably; otherwise this takes no lock.
 func (c *pushConn) alive(force bool) {
-	now := time.Now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	now := stream.Monotonic()
 	idle := c.push.times.Load().idle
-	if !force && now.Sub(c.heard) < idle/64 {
+	if !force && now-c.heard.Load() < int64(idle)/64 {
 		return
 	}
-	c.heard = now
-	if c.reason == "" {
-		_ = c.conn.SetReadDeadline(now.Add(idle))
-	}
+	c.heard.Store(now)
+	c.allow(idle)
 }
 
 // silent tells for how long nothing was heard.
 func (c *pushConn) silent() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return time.Since(c.heard)
+	heard := c.heard.Load()
+	if heard == 0 {
+		return math.MaxInt64
+	}
+	return time.Duration(stream.Monotonic() - heard)
 }
 
 func (c *pushConn) write(b []byte) bool {

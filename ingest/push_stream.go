@@ -146,7 +146,7 @@ func (r *pushRequest) read(body io.Reader, feed *pushFeed, s *session) (BodyResu
 			}
 		}
 	}
-	res, err := ReadBody(body, feed.Feed, o)
+	res, err := r.readBody(body, feed, o)
 	r.push.remember(s, r.pushConn, res)
 	return res, err
 }
@@ -248,6 +248,8 @@ func statusOf(err error) int {
 		return http.StatusConflict
 	case errors.Is(err, stream.ErrClosed):
 		return http.StatusNotFound
+	case errors.Is(err, errBodyPanicked):
+		return http.StatusInternalServerError
 	case errors.Is(err, stream.ErrNoMemory), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return http.StatusServiceUnavailable
 	}

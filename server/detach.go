@@ -1,10 +1,12 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"syscall"
 
 	"github.com/panjf2000/gnet/v2"
 )
@@ -28,7 +30,20 @@ func dupConn(gc gnet.Conn) (net.Conn, error) {
 type prefixConn struct {
 	net.Conn
 	prefix []byte
-	remote net.Addr // who is at its other end by a PROXY header, nil when there was none
+	remote net.Addr                  // who is at its other end by a PROXY header, nil when there was none
+	read   func([]byte) (int, error) // in place of Conn's; nil for that
+}
+
+// OnRead has the connection read by a function in place of its own, also for those who
+// read through buffers that lie above it. To be called by whoever reads.
+func (c *prefixConn) OnRead(read func([]byte) (int, error)) { c.read = read }
+
+// SyscallConn implements syscall.Conn.
+func (c *prefixConn) SyscallConn() (syscall.RawConn, error) {
+	if s, ok := c.Conn.(syscall.Conn); ok {
+		return s.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // RemoteAddr implements net.Conn.
@@ -58,6 +73,9 @@ func (c *prefixConn) Read(b []byte) (int, error) {
 			c.prefix = nil
 		}
 		return n, nil
+	}
+	if c.read != nil {
+		return c.read(b)
 	}
 	return c.Conn.Read(b)
 }

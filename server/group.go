@@ -50,6 +50,12 @@ func (g *group) Wake() {
 // Due implements stream.Waker.
 func (g *group) Due() int64 { return g.loop.pulse.next.Load() }
 
+// Draws implements stream.Drawer.
+func (g *group) Draws() {}
+
+// idle tells that a pass would find nothing to do.
+func (g *group) idle() bool { return g.retryAt == 0 && g.ring.Tail() == g.seq }
+
 // flush is one pass over the viewers of the group: the hot path of the program.
 //
 // Stage 1 takes the packets published since the last pass once, retained, and builds

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ type loop struct {
 	engine  *gnet.Client // of this loop alone
 	el      gnet.EventLoop
 	groups  map[*stream.Stream]*group
+	order   []*group           // the same, in the order in which they came
 	owing   []*group           // groups with viewers that want another turn
 	conns   map[*conn]struct{} // connections with a deadline: a head, a body or a close is awaited
 	leaving []departure        // viewers that finished during the pass
@@ -66,18 +68,34 @@ func (l *loop) groupOf(s *stream.Stream) *group {
 	g := l.groups[s]
 	if g == nil {
 		g = &group{loop: l, stream: s, ring: s.Ring(), seq: s.Ring().Tail()}
-		g.cancel = s.Subscribe(g)
 		l.groups[s] = g
+		l.order = append(l.order, g)
+		g.cancel = s.Subscribe(g)
 	}
 	return g
 }
 
-// flush passes over every group that has new packets or owes bytes. Runs on the loop.
+// drop forgets a group without viewers.
+func (l *loop) drop(g *group) {
+	g.cancel()
+	delete(l.groups, g.stream)
+	i := slices.Index(l.order, g)
+	l.order = slices.Delete(l.order, i, i+1)
+}
+
+// flush passes over every group that has new packets or owes bytes. A source that is lent
+// is drawn from right before its viewers are written to, as late as can be, and while its
+// packets are in the processor's cache. Runs on the loop.
 func (l *loop) flush() {
 	start := l.pulse.begin()
 	now := start
+	lent := l.listLent()
 	for _, g := range l.takeDirty() {
 		g.listed = false
+		g.stream.Draw()
+		if g.idle() {
+			continue
+		}
 		g.flush(now)
 		end := stream.Monotonic()
 		g.stream.Metrics().Flush.ObserveDuration(time.Duration(end - now))
@@ -85,10 +103,28 @@ func (l *loop) flush() {
 	}
 	l.seeOff()
 	took := int64(l.pulse.end(start, l.nextTurn(now)))
+	if lent {
+		l.pulse.wake() // nobody else would: what comes until then is published by that pass
+	}
 	l.busy.Add(took)
 	if took > l.worst.Load() {
 		l.worst.Store(took)
 	}
+}
+
+// listLent adds to owing the groups whose sources are lent, and tells whether there are any.
+func (l *loop) listLent() (lent bool) {
+	for _, g := range l.order {
+		if !g.stream.Lent() {
+			continue
+		}
+		lent = true
+		if !g.listed {
+			g.listed = true
+			l.owing = append(l.owing, g)
+		}
+	}
+	return lent
 }
 
 // takeDirty returns the groups of this pass: those in owing, with the newly dirty added.

@@ -83,8 +83,7 @@ func (c *conn) unseat(why Reason) {
 	g := v.group
 	g.remove(v)
 	if len(g.viewers) == 0 {
-		g.cancel()
-		delete(c.loop.groups, g.stream)
+		c.loop.drop(g)
 	}
 	c.srv.leave(v.seat, d, why)
 }

@@ -80,6 +80,8 @@ type Stream struct {
 	state   atomic.Int32
 	header  atomic.Pointer[Header]
 	wakers  atomic.Pointer[[]Waker]
+	drawn   atomic.Bool            // all wakers draw
+	intake  atomic.Pointer[Intake] // the source while it is lent
 	rate    *telemetry.Rate
 	liveAt  atomic.Int64  // ns, monotonic, since when the stream delivers, 0 when it does not
 	token   chan struct{} // holds one element when nobody is the producer
@@ -238,6 +240,15 @@ func (s *Stream) editWakers(edit func([]Waker) []Waker) {
 	list := append([]Waker(nil), *s.wakers.Load()...)
 	list = edit(list)
 	s.wakers.Store(&list)
+	s.drawn.Store(allDraw(list))
+	in := s.intake.Load()
+	switch {
+	case in == nil:
+	case allDraw(list):
+		s.wake() // a newcomer's passes have to begin
+	default:
+		(*in).Reclaim()
+	}
 }
 
 // Unseen returns for how long from now nobody will look at what is published: 0 when
