@@ -1,7 +1,7 @@
 // Command floor is what serving a live stream costs at the least: one thread that
 // writes the same new bytes to every viewer with one bare writev each, at a fixed
-// cadence. It takes the same push and serves the same viewers as stream-pump, and does
-// nothing else: no lag, no stalls, no limits, no state. With -uring the writes go through
+// cadence. It takes the same pushes, of any number of streams, and serves the same viewers
+// as stream-pump, and does nothing else: no lag, no stalls, no limits, no state. With -uring the writes go through
 // an io_uring, a thousand to a system call, and nothing else is different: what the ring
 // itself saves on a machine. Only the benchmark uses it.
 //
@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -36,7 +37,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	f := &floor{}
+	f := &floor{streams: map[string]*stream{}}
 	out := each
 	if *ring {
 		if out, err = throughRing(); err != nil {
@@ -59,11 +60,40 @@ type packet struct {
 	key   bool
 }
 
+// floor is the streams, by their addresses without what says that it is a push.
 type floor struct {
+	mu      sync.Mutex
+	streams map[string]*stream
+	list    []*stream
+}
+
+type stream struct {
 	mu     sync.Mutex
 	header []byte   // framed $H
 	fresh  []packet // since the last pulse
 	joined []int    // descriptors of viewers that wait for a key frame
+
+	watching, waiting []int // of the writer
+}
+
+// stream returns the stream at an address, made when there is none.
+func (f *floor) stream(path string) *stream {
+	path = strings.TrimSuffix(path, "_push")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.streams[path]
+	if s == nil {
+		s = &stream{}
+		f.streams[path], f.list = s, append(f.list, s)
+	}
+	return s
+}
+
+// all returns the streams there are.
+func (f *floor) all() []*stream {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.list
 }
 
 func (f *floor) serve(c net.Conn) {
@@ -73,20 +103,21 @@ func (f *floor) serve(c net.Conn) {
 		_ = c.Close()
 		return
 	}
+	s := f.stream(req.URL.Path)
 	if req.Method == http.MethodPost {
-		f.push(c, br, req)
+		s.push(c, br, req)
 		return
 	}
 	r := mmsh.Classify(req.Method, req.Header)
-	f.mu.Lock()
-	header := f.header
-	f.mu.Unlock()
+	s.mu.Lock()
+	header := s.header
+	s.mu.Unlock()
 	switch {
 	case header == nil:
 		_, _ = c.Write(mmsh.AppendError(nil, mmsh.ErrorParams{Status: http.StatusServiceUnavailable}))
 		_ = c.Close()
 	case r.Kind == mmsh.Play:
-		f.join(c, header)
+		s.join(c, header)
 	default:
 		_, _ = c.Write(append(mmsh.AppendDescribeHead(nil, mmsh.ReplyParams{ClientID: 1, ContentLength: len(header)}), header...))
 		_ = c.Close()
@@ -94,7 +125,7 @@ func (f *floor) serve(c net.Conn) {
 }
 
 // join answers a Play and leaves the socket to the writer.
-func (f *floor) join(c net.Conn, header []byte) {
+func (s *stream) join(c net.Conn, header []byte) {
 	if _, err := c.Write(append(mmsh.AppendPlayHead(nil, mmsh.ReplyParams{ClientID: 1}), header...)); err != nil {
 		_ = c.Close()
 		return
@@ -111,13 +142,13 @@ func (f *floor) join(c net.Conn, header []byte) {
 		log.Print(err)
 		return
 	}
-	f.mu.Lock()
-	f.joined = append(f.joined, fd)
-	f.mu.Unlock()
+	s.mu.Lock()
+	s.joined = append(s.joined, fd)
+	s.mu.Unlock()
 }
 
 // push takes an MS-WMHTTP push: PushSetup, then PushStart with the stream.
-func (f *floor) push(c net.Conn, br *bufio.Reader, req *http.Request) {
+func (s *stream) push(c net.Conn, br *bufio.Reader, req *http.Request) {
 	for req.Header.Get("Content-Type") != "application/x-wms-pushstart" {
 		_, _ = io.Copy(io.Discard, req.Body)
 		_, _ = c.Write(mmsh.AppendPushSetupReply(nil, mmsh.PushReply{PushID: "floor"}))
@@ -126,12 +157,12 @@ func (f *floor) push(c net.Conn, br *bufio.Reader, req *http.Request) {
 			return
 		}
 	}
-	fmt.Fprintln(os.Stderr, "push over:", f.receive(br))
+	fmt.Fprintln(os.Stderr, "push over:", s.receive(br))
 	_ = c.Close()
 }
 
 // receive takes the stream in until it ends, and returns how it did.
-func (f *floor) receive(br *bufio.Reader) error {
+func (s *stream) receive(br *bufio.Reader) error {
 	d := mmsh.NewDecoder(mmsh.PushFraming, mmsh.Push)
 	var h *asf.Header
 	for location := uint32(0); ; {
@@ -147,9 +178,9 @@ func (f *floor) receive(br *bufio.Reader) error {
 			if h, err = asf.ParseHeader(ev.Header); err != nil {
 				return err
 			}
-			f.mu.Lock()
-			f.header = mmsh.AppendHeader(nil, ev.Header)
-			f.mu.Unlock()
+			s.mu.Lock()
+			s.header = mmsh.AppendHeader(nil, ev.Header)
+			s.mu.Unlock()
 		case mmsh.Packet:
 			b := make([]byte, mmsh.DataHeadSize+ev.Length)
 			mmsh.PutDataHead(b, location, 0, ev.Length)
@@ -161,9 +192,9 @@ func (f *floor) receive(br *bufio.Reader) error {
 			if err != nil {
 				return err
 			}
-			f.mu.Lock()
-			f.fresh = append(f.fresh, packet{b, info.KeyStart})
-			f.mu.Unlock()
+			s.mu.Lock()
+			s.fresh = append(s.fresh, packet{b, info.KeyStart})
+			s.mu.Unlock()
 		default:
 			if _, err := br.Discard(ev.Length); err != nil {
 				return err
@@ -173,11 +204,11 @@ func (f *floor) receive(br *bufio.Reader) error {
 }
 
 // take returns what came since the last pulse, and the viewers who wait to be let in.
-func (f *floor) take() (fresh []packet, joined []int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	fresh, f.fresh = f.fresh, nil
-	joined, f.joined = f.joined, nil
+func (s *stream) take() (fresh []packet, joined []int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fresh, s.fresh = s.fresh, nil
+	joined, s.joined = s.joined, nil
 	return fresh, joined
 }
 
@@ -199,29 +230,36 @@ func each(fds []int, iov []syscall.Iovec) []int {
 // beat is the floor itself: one thread, one loop, and for each viewer one write.
 func (f *floor) beat(pulse time.Duration, out writer) {
 	runtime.LockOSThread()
-	var watching, waiting []int
 	var iov []syscall.Iovec
 	for next := time.Now().Add(pulse); ; next = next.Add(pulse) {
 		time.Sleep(time.Until(next))
-		fresh, joined := f.take()
-		waiting = append(waiting, joined...)
-		if len(fresh) == 0 {
-			continue
-		}
-		iov = vectors(iov[:0], fresh)
-		watching = out(watching, iov)
-		for i, p := range fresh {
-			if !p.key || len(waiting) == 0 {
-				continue
-			}
-			for _, fd := range waiting {
-				if writev(fd, iov[i:]) {
-					watching = append(watching, fd)
-				}
-			}
-			waiting = waiting[:0]
+		for _, s := range f.all() {
+			iov = s.write(iov[:0], out)
 		}
 	}
+}
+
+// write gives the viewers of a stream what is new, and returns the memory of its vectors.
+func (s *stream) write(iov []syscall.Iovec, out writer) []syscall.Iovec {
+	fresh, joined := s.take()
+	s.waiting = append(s.waiting, joined...)
+	if len(fresh) == 0 {
+		return iov
+	}
+	iov = vectors(iov, fresh)
+	s.watching = out(s.watching, iov)
+	for i, p := range fresh {
+		if !p.key || len(s.waiting) == 0 {
+			continue
+		}
+		for _, fd := range s.waiting {
+			if writev(fd, iov[i:]) {
+				s.watching = append(s.watching, fd)
+			}
+		}
+		s.waiting = s.waiting[:0]
+	}
+	return iov
 }
 
 func vectors(iov []syscall.Iovec, packets []packet) []syscall.Iovec {
