@@ -25,6 +25,9 @@ func TestAPumpNeedsNothingButAHouse(t *testing.T) {
 		r := e.pump("ottawa").Report()
 		return e.pump("ottawa").Up() && e.pump("ottawa").Delivers("card") && r.State.Memory > 0 && r.State.Config != "" && r.State.ConfigFault == ""
 	})
+	if strings.Contains(w.log.String(), nothingToServe) {
+		t.Error("it warned of having no streams before the house could send them")
+	}
 	v := w.play("card?id=alice")
 	v.packets(3)
 	var seen *live.Watcher

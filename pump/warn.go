@@ -24,7 +24,7 @@ func (p *Pump) warn(cfg *config.Config) {
 		p.log.Warn("the admin port can be reached from other machines, and whoever reaches it may do everything; set admin.allow",
 			slog.String("listen", cfg.Admin.Listen))
 	}
-	if len(p.registry.All()) == 0 {
+	if len(p.registry.All()) == 0 && len(cfg.House.URL) == 0 { // a house sends streams
 		p.log.Warn("no stream is configured and enabled")
 	}
 }

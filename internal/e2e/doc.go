@@ -9,7 +9,7 @@
 // loadtest's viewers, each a process of its own that can be killed.
 //
 // Where FFmpeg or VLC is missing the tests are skipped and say so; with CI=true in the environment they
-// fail instead. `go test -short` skips them all. mpv and MPlayer take part where they are installed. The test
+// fail instead. `go test -short` skips them all. mpv, MPlayer and GStreamer take part where they are installed. The test
 // of captured headers wants STREAM_PUMP_FIXTURES to name their folder, because they are not in the repository.
 //
 // What a player decodes is judged from its first picture on, by media time; the clock only has to agree about. A player
