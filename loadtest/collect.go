@@ -47,6 +47,7 @@ func (r *run) sumPhases(rep *Report) {
 		rep.Tester.Busy = max(rep.Tester.Busy, p.efforts.busy)
 		rep.Tester.LagP99 = max(rep.Tester.LagP99, p.efforts.lagP99)
 		rep.Tester.LagMax = max(rep.Tester.LagMax, p.efforts.lagMax)
+		rep.Tester.JoinToil = max(rep.Tester.JoinToil, p.joining.toil)
 		viewerSeconds += p.viewerSeconds()
 		machine.add(p.from.machine, p.to.machine)
 	}
@@ -56,7 +57,8 @@ func (r *run) sumPhases(rep *Report) {
 	rep.Tester.PerViewer = ratio(rep.Tester.CPU*1e6, viewerSeconds)
 	rep.Tester.OfServer = ratio(rep.Tester.CPU, rep.Server.CPU)
 	rep.Tester.Loops, rep.Tester.Reader = r.o.Loops, r.reader
-	rep.Machine = Machine{Processors: runtime.NumCPU(), Busy: ratio(float64(machine.busy), float64(machine.all))}
+	rep.Machine = Machine{Processors: runtime.NumCPU(), Busy: ratio(float64(machine.busy), float64(machine.all)),
+		Dropped: queueDrops() - r.dropped}
 	if r.noIntake != nil {
 		rep.Notes = append(rep.Notes, "no io_uring here, viewers were read through epoll: "+r.noIntake.Error())
 	}

@@ -21,4 +21,5 @@ type effort struct {
 	busy   float64 // share of the time
 	lagP99 float64 // ms behind its own timetable
 	lagMax float64 // ms
+	toil   float64 // ms, the longest without a moment's rest
 }

@@ -45,6 +45,8 @@ type loop struct {
 	scanned  int64
 	begun    int64 // ns, effort is counted since then
 	asleep   int64 // ns
+	rested   int64 // ns, when it last slept
+	toil     int64 // ns, the longest it has gone without
 	lag      *hdrhistogram.Histogram
 	in       *intake // nil: all viewers are read through epoll
 	noIntake error   // why there is none
@@ -69,7 +71,7 @@ func newLoop(t *tally, n *network, how string) (*loop, error) {
 	}
 	l := &loop{t: t, epoll: epoll, buf: make([]byte, readBuffer), events: make([]unix.EpollEvent, eventsATick),
 		todo: make(chan func(), commandsQueued), quit: make(chan struct{}), ended: make(chan struct{}), net: n,
-		begun: now(), lag: newHistogram()}
+		begun: now(), rested: now(), lag: newHistogram()}
 	ready := make(chan error)
 	go l.run(how, ready)
 	return l, <-ready
@@ -117,10 +119,12 @@ func (l *loop) sleep(planned int64) int64 {
 	record(l.lag, max(0, at-planned-int64(pollEvery))/int64(time.Microsecond))
 	planned += int64(pollEvery)
 	if at >= planned {
+		l.toil = max(l.toil, at-l.rested)
 		return at
 	}
 	rawSleep(planned - at)
-	l.asleep += now() - at
+	l.rested = now()
+	l.asleep += l.rested - at
 	return planned
 }
 
@@ -208,12 +212,12 @@ func (l *loop) closeAll() {
 
 func (l *loop) effort(reset bool) effort {
 	at := now()
-	e := effort{lagP99: milliseconds(l.lag.ValueAtQuantile(99)), lagMax: milliseconds(l.lag.Max())}
+	e := effort{lagP99: milliseconds(l.lag.ValueAtQuantile(99)), lagMax: milliseconds(l.lag.Max()), toil: float64(l.toil) / 1e6}
 	if total := at - l.begun; total > 0 {
 		e.busy = 1 - float64(l.asleep)/float64(total)
 	}
 	if reset {
-		l.begun, l.asleep = at, 0
+		l.begun, l.asleep, l.rested, l.toil = at, 0, at, 0
 		l.lag.Reset()
 	}
 	return e

@@ -105,7 +105,8 @@ func (r *run) sample() {
 type phaseResult struct {
 	phase         Phase
 	from, to      mark
-	efforts       effort
+	joining       effort // until all had joined
+	efforts       effort // in the steady state
 	join, latency *hdrhistogram.Histogram
 }
 

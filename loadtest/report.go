@@ -108,6 +108,7 @@ type Tester struct {
 	Busy      float64 `json:"busiest_loop"` // share of the time it was not asleep
 	LagP99    float64 `json:"loop_lag_p99_ms"`
 	LagMax    float64 `json:"loop_lag_max_ms"`
+	JoinToil  float64 `json:"join_busy_max_ms,omitempty"` // the longest a loop worked without a rest while viewers joined
 
 	Bottleneck bool `json:"bottleneck"` // it, or its source, had no time left: the figures are not the server's
 }
@@ -116,6 +117,10 @@ type Tester struct {
 type Machine struct {
 	Processors int     `json:"processors"`
 	Busy       float64 `json:"busy"` // share of all their time, 0 when that is not known
+
+	// Dropped counts packets that were lost on the way between two programs of the machine because a queue was full, from
+	// the first join on.
+	Dropped uint64 `json:"dropped_packets,omitempty"`
 }
 
 // Source is the synthetic source's own account.

@@ -62,6 +62,7 @@ type run struct {
 	reader   string   // of the loops
 	noIntake error    // why it is epoll, when io_uring was tried
 	begun    time.Time
+	dropped  uint64 // by the machine's queues before
 
 	server   *watched
 	self     *watched
@@ -171,7 +172,7 @@ func (r *run) stopCrews() {
 
 // measure is the run itself.
 func (r *run) measure() (*Report, error) {
-	r.begun, r.every = time.Now(), sampleEvery
+	r.begun, r.every, r.dropped = time.Now(), sampleEvery, queueDrops()
 	var err error
 	if r.server, err = watch(r.o.ServerPID); err != nil {
 		return nil, err
@@ -239,18 +240,22 @@ const (
 // runPhase ramps up or down, waits for the joins, and holds.
 func (r *run) runPhase(p Phase, last bool) phaseResult {
 	for _, c := range r.crews {
-		c.do(func() { c.tallied().phase.Reset() })
+		c.do(func() {
+			c.tallied().phase.Reset()
+			c.effort(true)
+		})
 	}
 	r.stage = stageJoining
 	r.ramp(p)
 	r.settle()
+	joining := r.efforts()
 	r.stage = stageSteady
 	from := r.open(p)
 	until := from.at.Add(p.Duration)
 	for time.Now().Before(until) && r.tick() {
 	}
 	to, newest := r.shut()
-	result := phaseResult{phase: p, from: from, to: to, efforts: r.efforts()}
+	result := phaseResult{phase: p, from: from, to: to, joining: joining, efforts: r.efforts()}
 	r.stage = stageEnding
 	r.grace(newest, last)
 	result.collect(r)
@@ -379,7 +384,7 @@ func (r *run) efforts() effort {
 	for _, c := range r.crews {
 		c.do(func() {
 			e := c.effort(false)
-			worst = effort{max(worst.busy, e.busy), max(worst.lagP99, e.lagP99), max(worst.lagMax, e.lagMax)}
+			worst = effort{max(worst.busy, e.busy), max(worst.lagP99, e.lagP99), max(worst.lagMax, e.lagMax), max(worst.toil, e.toil)}
 		})
 	}
 	return worst

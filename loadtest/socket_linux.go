@@ -153,8 +153,10 @@ func localPorts() int {
 	return to - from + 1
 }
 
-// sourcesFor is how many source addresses so many connections need, with ports to spare for those that linger.
-func sourcesFor(connections int) int { return min(1+connections*5/4/localPorts(), maxSources) }
+// sourcesFor is how many source addresses so many connections need: each takes less than half of its ports. Linux gives
+// out the even ones first, or the odd ones; when all of those are taken, each further connect looks at all of them in vain
+// before it finds one of the others, which takes longer than to serve ten viewers.
+func sourcesFor(connections int) int { return min(1+connections*5/2/localPorts(), maxSources) }
 
 // The three calls that a loop makes over and over go past the scheduler: telling it of each costs more than most of
 // them take, and it would hand the processor on during every sleep. So a loop keeps its processor while it sleeps, which

@@ -167,6 +167,15 @@ func TestSourceAddresses(t *testing.T) {
 	}
 }
 
+// More connections from one address than half of its ports would make each connect a long search.
+func TestSourcesLeaveHalfOfThePorts(t *testing.T) {
+	for _, connections := range []int{1, 100, 5000, 11_000, 14_000, 15_000, 20_000, 60_000, 200_000} {
+		if each := (connections + sourcesFor(connections) - 1) / sourcesFor(connections); each > localPorts()/2 {
+			t.Errorf("%d connections: %d from each of %d addresses, which have %d ports", connections, each, sourcesFor(connections), localPorts())
+		}
+	}
+}
+
 func from(t *testing.T, set func(*Options), want int) {
 	from := map[string]bool{}
 	var mu sync.Mutex

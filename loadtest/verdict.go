@@ -13,7 +13,7 @@ const (
 // judge writes the verdict.
 func judge(rep *Report, o Options) {
 	why := shortfalls(rep, o)
-	own := ownFaults(rep)
+	own := ownFaults(rep, o)
 	rep.Tester.Bottleneck = len(own) > 0
 	switch {
 	case rep.Protocol > 0 && len(own) > 0: // what must not be received is nobody's lack of time
@@ -39,6 +39,10 @@ func judge(rep *Report, o Options) {
 	if m := rep.Machine; m.Busy >= tooBusy {
 		rep.Notes = append(rep.Notes, fmt.Sprintf("this machine was full (%.0f %% of %s), of which the load tester took %.2f and the server %.2f: with a machine of its own the server may do better",
 			m.Busy*100, plural(uint64(m.Processors), "processor"), ratio(rep.Tester.CPU, rep.DurationS), ratio(rep.Server.CPU, rep.DurationS)))
+	}
+	if n := rep.Machine.Dropped; n > 0 {
+		rep.Notes = append(rep.Notes, fmt.Sprintf("%s between programs of this machine found a queue full and had to be sent again, mostly acknowledgements (net.core.netdev_max_backlog: the second column of /proc/net/softnet_stat grew)",
+			plural(n, "packet")))
 	}
 	if rep.Stalls.Count > 0 {
 		rep.Notes = append(rep.Notes, fmt.Sprintf("%s had no data for more than %.0f ms, at worst %.0f ms",
@@ -71,12 +75,15 @@ func shortfalls(rep *Report, o Options) []string {
 }
 
 // ownFaults are why the figures are not the server's.
-func ownFaults(rep *Report) []string {
+func ownFaults(rep *Report, o Options) []string {
 	var why []string
 	if t := rep.Tester; t.Busy >= tooBusy {
 		why = append(why, fmt.Sprintf("the load tester itself was busy %.0f %% of the time: use fewer viewers or a bigger machine", t.Busy*100))
 	} else if t.LagP99 >= tooLagging {
 		why = append(why, fmt.Sprintf("the load tester itself was %.0f ms late (99 %%): use fewer viewers or a bigger machine", t.LagP99))
+	}
+	if most := float64(o.MaxJoin.Microseconds()) / 1000; rep.Join.Max > most && rep.Tester.JoinToil > most/2 {
+		why = append(why, fmt.Sprintf("the load tester itself had no rest for %.0f ms while viewers joined: use a slower ramp, or more source addresses (-sources)", rep.Tester.JoinToil))
 	}
 	if s := rep.Source; s != nil && s.LateP99 >= tooLagging {
 		why = append(why, fmt.Sprintf("the synthetic source was %.0f ms late (99 %%)", s.LateP99))

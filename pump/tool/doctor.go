@@ -46,6 +46,9 @@ func Examine(p Plan, proc string) Checkup {
 			c.Findings = append(c.Findings, f)
 		}
 	}
+	if f, there := dropped(p, proc); there {
+		c.Findings = append(c.Findings, f)
+	}
 	return c
 }
 
@@ -85,6 +88,27 @@ func memory(p Plan, proc string) Finding {
 	}
 	f.Has = "unknown"
 	return f
+}
+
+// dropped tells whether packets from one program of this machine to another were lost since it was started, because the
+// queue of a processor was full; there is false when that cannot be seen.
+func dropped(p Plan, proc string) (f Finding, there bool) {
+	b, err := os.ReadFile(filepath.Join(proc, "net", "softnet_stat"))
+	if err != nil {
+		return f, false
+	}
+	var sum uint64
+	for line := range strings.Lines(string(b)) {
+		if fields := strings.Fields(line); len(fields) > 1 {
+			n, err := strconv.ParseUint(fields[1], 16, 64) // the second column
+			if err != nil {
+				return f, false
+			}
+			sum += n
+		}
+	}
+	return Finding{Name: "packets lost in full queues", Has: strconv.FormatUint(sum, 10), Want: "0", Fine: sum == 0, Nice: true,
+		Cure: fmt.Sprintf("if it grows (second column of /proc/net/softnet_stat): sysctl -w net.core.netdev_max_backlog=%d", 2*max(p.queue(), queueDefault))}, true
 }
 
 // examine compares one kernel setting; there is false when the kernel lacks an optional

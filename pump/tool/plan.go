@@ -50,6 +50,8 @@ const (
 	backlogMost     = 4096      // viewers that connect before one is accepted
 	pageSize        = 4 << 10   // bytes, as tcp_mem counts
 	defaultBitrate  = 1_000_000 // bit/s
+	queueDefault    = 1000      // packets from program to program on a processor, as Linux has it
+	queueEnoughFor  = 10_000    // viewers
 )
 
 // MakePlan computes what a load needs. A zero Streams is one stream.
@@ -85,8 +87,18 @@ func (p Plan) settings() []Setting {
 		{Name: "net.core.wmem_max", Want: int64(server.SendBuffer(p.Bitrate)), Why: "what is on its way to one viewer"},
 		{Name: "net.ipv4.tcp_mem", Field: 2, Want: p.KernelWorst / pageSize, Why: "pages, if all viewers stall at once"},
 		{Name: "net.netfilter.nf_conntrack_max", Want: p.OpenFiles * 5 / 4, Why: "a firewall that tracks connections", Optional: true},
+		{Name: "net.core.netdev_max_backlog", Want: p.queue(), Why: "acknowledgements of viewers on this machine, or in its containers, come many at once", Nice: true},
 		{Name: "kernel.io_uring_disabled", Exact: true, Why: "io_uring halves the cost of a viewer", Optional: true, Nice: true},
 	}
+}
+
+// queue is how many packets have to fit where those wait that go from one program of the machine to another. Viewers
+// behind a network card are not in it.
+func (p Plan) queue() int64 {
+	if p.Viewers <= queueEnoughFor {
+		return queueDefault
+	}
+	return int64(p.Viewers)
 }
 
 // String is the plan for people.

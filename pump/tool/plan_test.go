@@ -85,6 +85,27 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
+func TestDoctorSeesLostPackets(t *testing.T) {
+	p := MakePlan(Load{Viewers: 10})
+	dir := fakeProc(t, p, nil)
+	for _, c := range []struct{ name, content, says string }{
+		{"some were lost, on either processor", "0000ffff 00000010 00000000\n0000ffff 00000001 00000000\n", "hm   packets lost in full queues      has 17"},
+		{"none were lost", "0000ffff 00000000 00000000\n", "ok   packets lost in full queues"},
+		{"the kernel writes something else", "many more\n", ""},
+	} {
+		if err := os.MkdirAll(filepath.Join(dir, "net"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "net", "softnet_stat"), []byte(c.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		checkup := Examine(p, dir)
+		if text := checkup.String(); !checkup.Healthy() || !strings.Contains(text, c.says) || c.says == "" && strings.Contains(text, "packets lost") {
+			t.Errorf("%s: healthy %v, want so, saying %q:\n%s", c.name, checkup.Healthy(), c.says, text)
+		}
+	}
+}
+
 func TestDoctorMissesMemory(t *testing.T) {
 	p := MakePlan(Load{Viewers: 10})
 	dir := fakeProc(t, p, nil)
