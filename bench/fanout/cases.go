@@ -14,7 +14,8 @@ type testCase struct {
 	pulse   time.Duration
 	streams int
 	servers []server
-	label   string // behind the name
+	label   string  // behind the name
+	stalled float64 // share of the viewers that do not read
 }
 
 func (c testCase) String() string {

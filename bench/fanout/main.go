@@ -5,6 +5,7 @@
 //	go run ./bench/fanout                       the whole matrix, about twenty minutes
 //	go run ./bench/fanout -short                one row of each kind, about a minute
 //	go run ./bench/fanout -awake -only growth   one stream for 10 to 10,000 viewers, no processor asleep
+//	go run ./bench/fanout -stalled              what viewers who do not read do to the others, about four minutes
 //
 // It exits 1 when something that is exact is wrong: a packet lost, a copy in user
 // space, more than one write a viewer and flush, an allocation a viewer. It never fails
@@ -13,11 +14,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -32,12 +35,17 @@ func main() {
 	short := flag.Bool("short", false, "one small case instead of the matrix")
 	only := flag.String("only", "", "only the cases whose name contains one of these, such as '1000 viewers 300k 100ms,5000 viewers'")
 	stayAwake := flag.Bool("awake", false, "keep the processors from sleeping meanwhile (root)")
+	stalled := flag.Bool("stalled", false, "2,000 viewers of whom a fifth never reads, beside the same audience without those")
 	duration := flag.Duration("duration", 10*time.Second, "steady state of each run")
 	out := flag.String("out", "bench/out", "folder for fanout.md and fanout.json")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := runAwake(ctx, *stayAwake, cases(*short, *only), *duration, *out); err != nil {
+	list := cases(*short, *only)
+	if *stalled {
+		list, *duration = stalledCases(), stallTime
+	}
+	if err := runAwake(ctx, *stayAwake, list, *duration, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "fanout:", err)
 		os.Exit(1)
 	}
@@ -79,6 +87,10 @@ func run(ctx context.Context, list []testCase, duration time.Duration, out strin
 		return err
 	}
 	fmt.Print(table(rows))
+	if slices.ContainsFunc(list, func(c testCase) bool { return c.stalled > 0 }) {
+		fmt.Print("\n", stalledTable(rows))
+		return errors.Join(inexact(rows), unstalled(rows))
+	}
 	return inexact(rows)
 }
 

@@ -145,7 +145,7 @@ func audience(ctx context.Context, c testCase, s server, duration time.Duration,
 		urls = append(urls, base+"/streams/"+path)
 	}
 	rep, err := loadtest.Run(ctx, loadtest.Options{Clients: c.viewers, URLs: urls, Insecure: s.tls,
-		Duration: duration, Ramp: ramp, ServerPID: pid})
+		Duration: duration, Ramp: ramp, ServerPID: pid, Slow: c.stalled})
 	if err != nil {
 		return r, err
 	}
@@ -154,6 +154,11 @@ func audience(ctx context.Context, c testCase, s server, duration time.Duration,
 	}
 	r.fill(rep)
 	r.count(counted)
+	last, err := counters()
+	if err != nil {
+		return r, fmt.Errorf("reading the server's counters: %w", err)
+	}
+	r.Stall.fill(rep, last)
 	r.RSSPerViewer = (float64(rep.Server.RSS) - float64(rep.Server.BaseRSS) - (counted.last[slabBytes] - before[slabBytes])) / float64(r.Viewers)
 	return r, nil
 }

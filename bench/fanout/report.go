@@ -32,6 +32,7 @@ type row struct {
 	Faults             uint64  `json:"protocol_errors"`
 	Missing            int     `json:"viewers_missing"`
 	Verdict            string  `json:"verdict"`
+	Stall              stall   `json:"stall"`
 }
 
 func (r *row) fill(rep *loadtest.Report) {
@@ -39,7 +40,7 @@ func (r *row) fill(rep *loadtest.Report) {
 	r.JoinP50, r.JoinP99 = rep.Join.P50, rep.Join.P99
 	r.LatP50, r.LatP99 = rep.Latency.P50, rep.Latency.P99
 	r.DeliveryMin, r.Lost, r.Faults = rep.Delivery.Min, rep.Gaps.Packets, rep.Protocol
-	r.Missing = rep.Clients.Requested - rep.Clients.AliveAtEnd
+	r.Missing = rep.Clients.Requested - rep.Clients.AliveAtEnd - rep.Slow.Dropped
 	r.Verdict = rep.Verdict
 }
 
