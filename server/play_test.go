@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -239,6 +240,22 @@ func checkPage(t *testing.T, r reply, host string) {
 	refs, err := mmsh.ParsePlaylist(r.body)
 	if err != nil || len(refs) != 2 || refs[0] != "http://"+host+"/streams/x?MSWMExt=.asf" || refs[1] != "mms://"+host+"/streams/x" {
 		t.Errorf("%v %q", err, refs)
+	}
+}
+
+// A metafile that came over TLS names addresses behind TLS only: mms:// knows none, and nothing else is at that port.
+func TestASXOverTLSNamesNothingWithoutIt(t *testing.T) {
+	w, _ := describable(t)
+	w.serveTLS()
+	for query, want := range map[string]string{
+		"":                       "https://pump.example:8089/streams/x?MSWMExt=.asf",
+		"?id=a&expires=1&sig=0f": "https://pump.example:8089/streams/x?expires=1&id=a&sig=0f&MSWMExt=.asf",
+	} {
+		r := w.dialTLS().ask("GET /streams/x.asx" + query + " HTTP/1.0\r\nHost: pump.example:8089\r\n\r\n")
+		refs, err := mmsh.ParsePlaylist(r.body)
+		if err != nil || !slices.Equal(refs, []string{want}) {
+			t.Errorf("%q: %q %v, want %q alone", query, refs, err, want)
+		}
 	}
 }
 

@@ -48,16 +48,16 @@ func (s *Server) asx(r *request, st *stream.Stream) answer {
 	if host == "" {
 		return s.refuse(http.StatusBadRequest, "the Host header is missing or no host name", false)
 	}
-	scheme := "http"
-	if r.tls {
-		scheme = "https"
-	}
 	path, query := host+streamsPrefix+st.Path(), ownQuery(r.URL)
-	mmsQuery := ""
-	if query != "" {
-		mmsQuery = "?" + strings.TrimSuffix(query, "&")
+	refs := []string{"https://" + path + "?" + query + windowsQuery}
+	if !r.tls { // mms:// knows no TLS, and this port nothing else
+		mmsQuery := ""
+		if query != "" {
+			mmsQuery = "?" + strings.TrimSuffix(query, "&")
+		}
+		refs = []string{"http://" + path + "?" + query + windowsQuery, "mms://" + path + mmsQuery}
 	}
-	body := mmsh.AppendASX(nil, st.Name(), scheme+"://"+path+"?"+query+windowsQuery, "mms://"+path+mmsQuery)
+	body := mmsh.AppendASX(nil, st.Name(), refs...)
 	return answer{status: http.StatusOK, head: page(r, asxType, body)}
 }
 
