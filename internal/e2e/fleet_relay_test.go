@@ -233,12 +233,16 @@ func TestTheHouseTakesAStreamOnceForAllItServes(t *testing.T) {
 	}
 	eventually(t, 30*time.Second, "the house tells whom it serves", func() bool {
 		list := x.crowd("pump=@desk")
+		good := 0 // a busy machine lets one be late now and then
 		for _, v := range list {
-			if v.Stream != "Studio" || v.Address != "127.0.0.1" || v.Health != "good" || v.Kind != "mmsh" {
+			if v.Stream != "Studio" || v.Address != "127.0.0.1" || v.Kind != "mmsh" {
 				t.Fatalf("%+v", v)
 			}
+			if v.Health == "good" {
+				good++
+			}
 		}
-		return len(list) == 3 && x.metric(t, "pump_house_relayed_viewers") == 3
+		return good == 3 && len(list) == 3 && x.metric(t, "pump_house_relayed_viewers") == 3
 	})
 	var said struct {
 		Fresh   bool
@@ -363,7 +367,7 @@ func TestTheHouseChecksWhomItServes(t *testing.T) {
 		return pumps == 1 && others == 0
 	})
 	w.close()
-	short := watchByHouse(t, x, x.signer.sign(t, "signed", 12*time.Second, "clara"))
+	short := watchByHouse(t, x, x.signer.sign(t, "signed", 20*time.Second, "clara"))
 	if err := short.end(t, "its time is over"); !errors.Is(err, io.EOF) || !short.ended.Load() {
 		t.Errorf("at the end of its time: %v", err)
 	}

@@ -3,8 +3,13 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stream-pump/stream-pump/asf"
 )
 
 // These tests play the programs against each other, without a pump: they show that what the helpers
@@ -29,6 +34,54 @@ func TestHarnessWithFiles(t *testing.T) {
 			t.Error("ffmpeg played a damaged file and no problem was found")
 		}
 	})
+	t.Run("a gap is noticed", func(t *testing.T) {
+		t.Parallel()
+		r := FFmpegPlay(t, withGap(t, small), 12*time.Second, "-re")
+		if found := strings.Join(r.problems(0, 12*time.Second), "\n"); !strings.Contains(found, "media time jumps by 5") {
+			t.Errorf("ffmpeg played a file without five seconds of its middle, and what was found is %q", found)
+		}
+	})
+	t.Run("a player that stood still is forgiven", func(t *testing.T) {
+		t.Parallel()
+		f := startFFmpeg(t, large, "-re")
+		f.until(t, 5*time.Second, func(r Result) bool { return r.Video.length() > 5*time.Second })
+		_ = syscall.Kill(f.cmd.Process.Pid, syscall.SIGSTOP)
+		hold(4 * time.Second) // longer than a busy machine takes
+		_ = syscall.Kill(f.cmd.Process.Pid, syscall.SIGCONT)
+		f.until(t, 12*time.Second, lasts(12*time.Second))
+		f.leave(t).Check(t, 12*time.Second)
+	})
+}
+
+// withGap copies the file without about five seconds of packets.
+func withGap(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, err := asf.HeaderSize(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := asf.ParseHeader(data[:size])
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := func(s uint32) int { // where it begins
+		for at := size; at+smallMedia.packetSize <= len(data); at += smallMedia.packetSize {
+			if p, err := asf.ParsePacket(data[at:at+smallMedia.packetSize], h.PacketSize, h.KeyStreams()); err == nil && p.KeyStart && p.SendTime >= 1000*s {
+				return at
+			}
+		}
+		t.Fatalf("the film has no second %d", s)
+		return 0
+	}
+	path := filepath.Join(scratch, "gap.asf")
+	if err := os.WriteFile(path, slices.Concat(data[:second(6)], data[second(11):]), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // damaged copies the file and inverts forty bytes in the middle of each of 100 packets.
