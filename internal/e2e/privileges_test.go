@@ -157,6 +157,30 @@ func checkDropped(t *testing.T, pid int, want ids) {
 	}
 }
 
+// checkBounding sees that no thread of a process could give a capability to what it starts.
+func checkBounding(t *testing.T, pid int) {
+	t.Helper()
+	const setPCap = 1 << 8 // what emptying the set takes
+	var own uint64
+	text, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(text)) {
+		if set, found := strings.CutPrefix(line, "CapEff:"); found {
+			own, _ = strconv.ParseUint(strings.TrimSpace(set), 16, 64)
+		}
+	}
+	if own&setPCap == 0 {
+		t.Log("root has not CAP_SETPCAP here: the bounding set stays")
+		return
+	}
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err == nil && !strings.Contains(string(text), "CapBnd:\t0000000000000000") {
+			t.Errorf("%s: the bounding set is not empty:\n%s", name, text)
+		}
+	}
+}
+
 // eventuallySaid waits until the log has a line with all the words, and returns it.
 func (p *PumpProc) eventuallySaid(t *testing.T, words ...string) line {
 	t.Helper()
@@ -205,6 +229,9 @@ func TestRootGivesItsPrivilegesUp(t *testing.T) {
 			checkPlays(t, pump.Port, false)
 			checkPlays(t, secure, true)
 			checkDropped(t, pid, want)
+			if name == "as released" {
+				checkBounding(t, pid)
+			}
 
 			if became, served := pump.eventuallySaid(t, "running as"), pump.eventuallySaid(t, "listening"); became.at > served.at {
 				t.Error("it accepted before it had become the user")

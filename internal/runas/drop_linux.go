@@ -93,6 +93,9 @@ func (a Account) become() error {
 	cure := func(what string, err error) error {
 		return fmt.Errorf("becoming %s: %s: %w (root needs the capabilities CAP_SETUID and CAP_SETGID for it)", a.Name, what, err)
 	}
+	if err := emptyBounding(); err != nil {
+		return cure("emptying the bounding set of capabilities", err)
+	}
 	if err := syscall.Setgroups(a.Groups); err != nil {
 		return cure("setting the supplementary groups", err)
 	}
@@ -101,6 +104,27 @@ func (a Account) become() error {
 	}
 	if err := syscall.Setresuid(a.UID, a.UID, a.UID); err != nil {
 		return cure("setting the user", err)
+	}
+	return nil
+}
+
+// lastCapability is beyond what any kernel knows.
+const lastCapability = 63
+
+// emptyBounding takes every capability out of the bounding set of every thread, so that
+// nothing that is started later can have one either. no_new_privs sees to that already: where
+// root lacks CAP_SETPCAP, as in a container, and in a program with C libraries, in which Go
+// cannot reach every thread, the set stays.
+func emptyBounding() error {
+	for c := range uintptr(lastCapability + 1) {
+		_, _, errno := syscall.AllThreadsSyscall(syscall.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0)
+		switch errno {
+		case 0:
+		case syscall.EINVAL, syscall.EPERM, syscall.ENOTSUP: // the kernel knows no more of them, or the set stays
+			return nil
+		default:
+			return errno
+		}
 	}
 	return nil
 }
