@@ -247,7 +247,7 @@ func TestALentSourceComesHome(t *testing.T) {
 
 // The idle time of an encoder is not longer because its source is lent.
 func TestALentSourceThatIsSilentIsDropped(t *testing.T) {
-	d := newLending(t, func(o *PushOptions) { o.IdleTimeout = 50 * time.Millisecond })
+	d := newLending(t, func(o *PushOptions) { o.IdleTimeout = 3 * time.Second })
 	defer d.s.Subscribe(&passes{})()
 	e, _ := d.lent()
 	waitFor(t, "the source to come home", func() bool { d.s.Draw(); return !d.s.Lent() })

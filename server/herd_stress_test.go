@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"io"
+	"math"
 	"net"
 	"strings"
 	"sync"
@@ -94,16 +95,21 @@ func TestThousandsAskAtOnce(t *testing.T) {
 				})
 			}
 			here.Wait()
+			began := time.Now()
 			start.Done()
 			done.Wait()
-			if answers["200"] != fit || answers["453"] != thousands-fit {
-				t.Errorf("answers %v, want %d times 200", answers, fit)
+			most := fit
+			if c.bounds.Streams["x"].ViewersPerSecond > 0 { // a slow machine takes several to ask
+				most = fit * (1 + int(math.Ceil(time.Since(began).Seconds())))
 			}
-			if heads.most() > fit {
-				t.Errorf("at one moment %d were watching, want %d at most", heads.most(), fit)
+			if n := answers["200"]; n < fit || n > most || answers["453"] != thousands-n {
+				t.Errorf("answers %v, want %d to %d times 200", answers, fit, most)
 			}
-			if u := w.limits.Usage(); u.Viewers+u.Pumps != fit {
-				t.Errorf("%+v, want %d", u, fit)
+			if heads.most() > most {
+				t.Errorf("at one moment %d were watching, want %d at most", heads.most(), most)
+			}
+			if u := w.limits.Usage(); u.Viewers+u.Pumps != answers["200"] {
+				t.Errorf("%+v, want %d", u, answers["200"])
 			}
 		})
 	}
