@@ -120,3 +120,30 @@ func TestPushSecondEncoderDoesNotWait(t *testing.T) {
 		t.Error("it waits for one that is gone")
 	}
 }
+
+// An encoder that is back at once finds its former connection not yet given up: its reader has rested, or has told the
+// stream of the loss and not yet let go of the session. That it lets go between the try and the look at it is no reason
+// to refuse either.
+func TestPushSessionIsTakenFromAConnectionAboutToEnd(t *testing.T) {
+	d := newDoor(t)
+	first := d.dial()
+	id := first.setup()
+	s := d.push.find(id, d.s, addressOf(first.conn).Addr())
+	former := &pushConn{push: d.push, ctx: t.Context(), conn: first.conn}
+	former.heard.Store(stream.Monotonic())
+	d.push.mu.Lock()
+	s.conn = former
+	d.push.mu.Unlock()
+
+	r := &pushRequest{pushConn: &pushConn{push: d.push, ctx: t.Context(), conn: first.conn}, target: d.target}
+	tries := 0
+	if !r.patiently(func() bool {
+		_, taken := r.take(s)
+		if tries++; tries == 1 {
+			d.push.leave(s, former)
+		}
+		return taken
+	}) {
+		t.Errorf("refused after %d tries", tries)
+	}
+}

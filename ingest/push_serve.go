@@ -156,21 +156,29 @@ const (
 
 // busyStill is busy, but for an encoder that is about to be gone: one that comes back at once finds its own former
 // connection not yet at its end, and must not be refused for that.
-func (r *pushRequest) busyStill(own *session) error {
-	busy := r.busy(own)
-	if busy == nil {
-		return nil
+func (r *pushRequest) busyStill(own *session) (busy error) {
+	r.patiently(func() bool { busy = r.busy(own); return busy == nil })
+	return busy
+}
+
+// patiently tries for as long as whoever is there may be about to leave, and once more when nobody is.
+func (r *pushRequest) patiently(try func() bool) bool {
+	if try() {
+		return true
 	}
 	look := time.NewTicker(endingLook)
 	defer look.Stop()
-	for began := time.Now(); busy != nil && r.ending(time.Since(began)); busy = r.busy(own) {
+	for began := time.Now(); r.ending(time.Since(began)); {
 		select {
 		case <-look.C:
 		case <-r.ctx.Done():
-			return busy
+			return false
+		}
+		if try() {
+			return true
 		}
 	}
-	return busy
+	return try()
 }
 
 // ending tells whether the encoder that is there may be about to leave, to one that has waited for so long.

@@ -43,8 +43,8 @@ func (r *pushRequest) receive(s *session, once bool) bool {
 			return r.refuse(http.StatusServiceUnavailable, "too many push sessions")
 		}
 	}
-	feed, ok := r.take(s)
-	if !ok {
+	var feed *pushFeed
+	if !r.patiently(func() (ok bool) { feed, ok = r.take(s); return ok }) {
 		return r.refuse(http.StatusConflict, "this push session is being received on another connection")
 	}
 	feed, err := r.open(s, feed)
