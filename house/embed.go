@@ -32,7 +32,7 @@ func (h *House) openRelay(cfg *config.House) {
 		Log:     h.log, Settings: relaying(cfg),
 	})
 	if h.opts.Embed != nil {
-		h.fleet.AddHouse(fleet.HouseID(h.name))
+		h.fleet.AddHouse(fleet.HouseID(h.name), true)
 	}
 }
 

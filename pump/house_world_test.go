@@ -16,6 +16,7 @@ import (
 	"github.com/stream-pump/stream-pump/fleet"
 	"github.com/stream-pump/stream-pump/house"
 	"github.com/stream-pump/stream-pump/house/live"
+	"github.com/stream-pump/stream-pump/house/relay"
 )
 
 // estate is a real house that a test can end and start again at the same address.
@@ -27,6 +28,7 @@ type estate struct {
 	log *journal
 
 	change func(*config.House)
+	embed  func(house.Embedding) (relay.Pump, error)
 }
 
 const houseKey = "a key of ottawa"
@@ -43,7 +45,13 @@ func newEstate(t testing.TB, roster, settings string) *estate {
 // newEstateWith is newEstate with settings that no file may have.
 func newEstateWith(t testing.TB, roster, settings string, change func(*config.House)) *estate {
 	t.Helper()
-	e := &estate{TB: t, dir: t.TempDir(), at: "127.0.0.1:0", log: &journal{}, change: change}
+	return newEstateOf(t, roster, settings, func(e *estate) { e.change = change })
+}
+
+func newEstateOf(t testing.TB, roster, settings string, with func(*estate)) *estate {
+	t.Helper()
+	e := &estate{TB: t, dir: t.TempDir(), at: "127.0.0.1:0", log: &journal{}, change: func(*config.House) {}}
+	with(e)
 	e.write("pumps.json", roster)
 	e.write("settings", settings)
 	e.start()
@@ -75,7 +83,7 @@ func (e *estate) start() {
 	e.change(cfg)
 	ctx, cancel := context.WithTimeout(e.Context(), time.Minute)
 	defer cancel()
-	if e.House, err = house.Start(ctx, cfg, house.Options{Load: load, Log: slog.New(slog.NewTextHandler(e.log, nil))}); err != nil {
+	if e.House, err = house.Start(ctx, cfg, house.Options{Load: load, Log: slog.New(slog.NewTextHandler(e.log, nil)), Embed: e.embed}); err != nil {
 		e.Fatal(err)
 	}
 	e.write("ca.pem", string(e.Registry().State().Authority.PEM()))

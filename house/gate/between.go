@@ -73,7 +73,7 @@ func (g *Gate) hear(_ string, data []byte) {
 		return
 	}
 	if m.Batch.Pump == fleet.HouseID(m.House) {
-		g.opts.Fleet.AddHouse(m.Batch.Pump)
+		g.opts.Fleet.AddHouse(m.Batch.Pump, false)
 	}
 	if p := g.opts.Fleet.View().Pump(m.Batch.Pump); p != nil && m.URL != "" && fleet.ValidURL(m.URL) {
 		g.reachedAt(p, m.URL)

@@ -14,8 +14,9 @@ const maxHouses = 64
 
 // AddHouse makes the pump within a house known, by what [fleet.HouseID] returns: it is not on
 // the roster, nobody is sent to it, and it is no carrier of streams. Its viewers are the
-// fleet's like all others. False: the id is no house's, or there are too many houses.
-func (f *Fleet) AddHouse(id string) bool {
+// fleet's like all others. Another house is forgotten when it falls silent; own says that it is
+// this one, which cannot be gone. False: the id is no house's, or there are too many houses.
+func (f *Fleet) AddHouse(id string, own bool) bool {
 	if !fleet.ValidHouseID(id) {
 		return false
 	}
@@ -28,7 +29,7 @@ func (f *Fleet) AddHouse(id string) bool {
 	if len(old.Houses) >= maxHouses {
 		return false
 	}
-	p := &Pump{id: id, house: true}
+	p := &Pump{id: id, house: true, own: own}
 	p.report.Store(noReport)
 	p.wanted.Store(&roster.Pump{ID: id, Title: "the house " + id[len(fleet.HousePrefix):], Enabled: true})
 	v := *old
@@ -58,17 +59,16 @@ func (f *Fleet) removeHouse(p *Pump, now time.Time) {
 	f.crowd.empty(f, p, "the house is gone", now)
 }
 
-// sweepHouses finds houses that have fallen silent. This house's own pump is only down then:
-// it cannot be gone without the house.
+// sweepHouses finds houses that have fallen silent.
 func (f *Fleet) sweepHouses(frozen bool, now time.Time) {
 	for _, p := range f.View().Houses {
 		p.mu.Lock()
-		silent, direct := now.Sub(p.link.heard) > f.opts.DeadAfter, p.link.direct
-		if silent && direct {
+		silent := now.Sub(p.link.heard) > f.opts.DeadAfter
+		if silent && p.own {
 			f.setUp(p, false, now)
 		}
 		p.mu.Unlock()
-		if silent && !direct && !frozen {
+		if silent && !p.own && !frozen {
 			f.removeHouse(p, now)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 type Pump struct {
 	id     string
 	house  bool // within a house, not on the roster
+	own    bool // this house
 	wanted atomic.Pointer[roster.Pump]
 	report atomic.Pointer[Report]
 	url    atomic.Pointer[string] // as the pump says, or as it was seen; nil: not known
