@@ -30,6 +30,7 @@ type House struct {
 	ProxyProtocol  bool           `yaml:"proxy_protocol" reload:"restart"`
 
 	IDParameter string `yaml:"id_parameter" reload:"restart"` // of the query, with a viewer's outside id
+	PublicURL   string `yaml:"public_url" reload:"live"`      // of page and API, for browsers that come without TLS; empty: by the names of the certificate
 	FallbackURL string `yaml:"fallback_url" reload:"live"`    // when no pump can take a viewer; empty: 503
 
 	Signing      Signing      `yaml:"signing"` // of addresses that pumps check

@@ -3,10 +3,12 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stream-pump/stream-pump/internal/disk"
@@ -25,6 +27,7 @@ var houseRules = map[string]rule{
 	"name":                  {check: checkHouseName},
 	"ssl_names":             {check: checkHost},
 	"nats.urls":             {check: checkNATSURL},
+	"public_url":            {check: checkPublicURL},
 	"fallback_url":          {check: checkRedirect},
 	"relay.viewers":         number(0, maxCount),
 	"relay.bandwidth":       {bounded: true, max: 1e15, limits: "0 to 1000T, in bit/s"},
@@ -41,6 +44,15 @@ var houseRules = map[string]rule{
 	"users[].role":          oneOf(RoleLook, RoleSteer),
 	"webhooks[].url":        {check: checkRedirect},
 	"webhooks[].events":     oneOf(HouseEvents...),
+}
+
+// checkPublicURL takes the address of a page that is reached by TLS: scheme and host alone.
+func checkPublicURL(s, key string) (string, string, string) {
+	u, err := url.Parse(s)
+	if s == "" || err == nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == "" {
+		return strings.TrimRight(s, "/"), "", ""
+	}
+	return "", key + " is no address of a page with TLS", "as in https://house.example.org:8091"
 }
 
 // LoadHouse reads the configuration file of pump-house and the environment, as [Load] does

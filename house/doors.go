@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,6 +25,7 @@ type door struct {
 // Bounds of requests.
 const (
 	headWithin = 10 * time.Second
+	bodyWithin = 20 * time.Second
 	idleFor    = 2 * time.Minute
 	maxHead    = 32 << 10
 )
@@ -154,7 +156,42 @@ func (h *House) routes() http.Handler {
 		w.Header().Set("Content-Type", "application/x-pem-file")
 		_, _ = w.Write(h.registry.State().Authority.PEM())
 	})
-	return mux
+	return bounded(mux)
+}
+
+// bounded bounds what a request may do to its connection: a body has a term, and after one with
+// chunks the connection ends. Where two parties count the length of such a body differently,
+// what follows would be somebody else's request to one of them, and nobody who belongs here
+// sends chunks.
+func bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		if r.ContentLength != 0 {
+			c := http.NewResponseController(w)
+			if c.SetReadDeadline(time.Now().Add(bodyWithin)) == nil {
+				own := *r // the server looks at the body of its own request to know whether the connection can go on
+				own.Body = &termed{r.Body, c}
+				r = &own
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// termed is a body with a term, which is over with the body: what follows may take its time.
+type termed struct {
+	io.ReadCloser
+	conn *http.ResponseController
+}
+
+func (t *termed) Read(b []byte) (int, error) {
+	n, err := t.ReadCloser.Read(b)
+	if err == io.EOF {
+		_ = t.conn.SetReadDeadline(time.Time{}) // a connection that is gone is noticed otherwise
+	}
+	return n, err
 }
 
 // ready tells whether changes are taken; viewers are delegated in any case.

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/config"
@@ -23,7 +25,7 @@ func (h *House) face() http.Handler {
 		Sign: func(b []byte) []byte { return h.registry.State().Sign(b) }, Sessions: sessions{h.registry},
 		Secure: h.secure, Remote: h.remote,
 		Scrapers: func() access.Networks { return access.NewNetworks(h.cfg.Load().Metrics.Allow...) },
-		TLSPort:  h.tlsPort(), House: h.name, Version: h.opts.Version, Log: h.log, Done: done, Metrics: h.figures(),
+		Page:     h.page, House: h.name, Version: h.opts.Version, Log: h.log, Done: done, Metrics: h.figures(),
 	})
 }
 
@@ -71,14 +73,23 @@ func (h *House) keepUsers(ctx context.Context) {
 	}
 }
 
-// tlsPort is where browsers find the page; 0 without TLS.
-func (h *House) tlsPort() int {
-	a := h.TLSAddr()
-	if a == nil {
-		return 0
+// page is where a browser that came without TLS finds the page: as configured, or at the name
+// that it asked for if that is one of the house's own. Empty: it is not told, for a request may
+// name any host.
+func (h *House) page(r *http.Request) string {
+	if u := h.cfg.Load().PublicURL; u != "" {
+		return u + "/"
 	}
-	if t, ok := a.(*net.TCPAddr); ok {
-		return t.Port
+	a, ok := h.TLSAddr().(*net.TCPAddr)
+	if !ok {
+		return ""
 	}
-	return 0
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if host = strings.Trim(host, "[]"); host == "" || !h.tls.named(host) {
+		return ""
+	}
+	return "https://" + net.JoinHostPort(host, strconv.Itoa(a.Port)) + "/"
 }

@@ -63,6 +63,14 @@ func (t *ownTLS) currentLocked() (*tls.Certificate, error) {
 	return cert, nil
 }
 
+// named tells whether a host is one that the certificate is for.
+func (t *ownTLS) named(host string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	cert, err := t.currentLocked()
+	return err == nil && cert.Leaf != nil && cert.Leaf.VerifyHostname(host) == nil
+}
+
 // renewal is when two thirds of a certificate's time are over.
 func renewal(c *x509.Certificate) time.Time {
 	return c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) * 2 / 3)

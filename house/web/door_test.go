@@ -289,7 +289,7 @@ func TestPasswordsAndTokensAreGoodForPrograms(t *testing.T) {
 func TestNothingWithoutTLS(t *testing.T) {
 	w := newWorld(t, func(o *Options) {
 		o.Secure = func(*http.Request) bool { return false }
-		o.TLSPort = 8091
+		o.Page = func(*http.Request) string { return "https://127.0.0.1:8091/" }
 	})
 	if r := w.do(w.client, http.MethodPost, "/api/v1/session", `{"name": "anna", "password": "anna's password"}`); r.status != http.StatusForbidden || r.header.Get("Set-Cookie") != "" {
 		t.Errorf("log-in: %d %s", r.status, r.body)

@@ -60,8 +60,8 @@ func (s *site) shell(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.opts.Secure(r) {
-		if to := s.overTLS(r); to != "" && r.URL.Path == "/" {
-			http.Redirect(w, r, to, http.StatusTemporaryRedirect) // #nosec G710 -- the same host, by TLS
+		if to := s.opts.Page(r); to != "" && r.URL.Path == "/" {
+			http.Redirect(w, r, to, http.StatusTemporaryRedirect) // #nosec G710 -- as configured, or a name of the certificate
 			return
 		}
 		problem(w, http.StatusForbidden, errPlain.text)

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
@@ -46,7 +44,10 @@ type Options struct {
 	// Done is closed when the house ends: who follows the fleet is let go. nil: never.
 	Done <-chan struct{}
 
-	TLSPort int // browsers that come without TLS are sent there; 0: there is none
+	// Page returns where a browser that came without TLS finds the page; empty: it is not told.
+	// What the request says must not lead elsewhere. nil: nowhere.
+	Page func(*http.Request) string
+
 	House   string
 	Version string
 	Log     *slog.Logger        // default discards
@@ -96,6 +97,9 @@ func (o *Options) fill() {
 	}
 	if o.Remote == nil {
 		o.Remote = peer
+	}
+	if o.Page == nil {
+		o.Page = func(*http.Request) string { return "" }
 	}
 	if o.Scrapers == nil {
 		o.Scrapers = func() access.Networks { return access.Networks{} }
@@ -171,19 +175,4 @@ func (s *site) contain(r *http.Request) {
 		telemetry.CaughtPanic(s.opts.Log, "a request of the page or the API: "+r.Method, v)
 	}
 	panic(http.ErrAbortHandler)
-}
-
-// overTLS is where the page of a request without TLS is found; empty: nowhere.
-func (s *site) overTLS(r *http.Request) string {
-	if s.opts.TLSPort == 0 {
-		return ""
-	}
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	if host == "" {
-		return ""
-	}
-	return "https://" + net.JoinHostPort(host, strconv.Itoa(s.opts.TLSPort)) + "/"
 }
