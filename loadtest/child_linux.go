@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -39,14 +40,25 @@ func startChild(name string, command []string, lines func(string)) (*child, erro
 	if lines != nil {
 		c.cmd.Stdout = &lineWriter{line: lines}
 	}
-	if err := c.cmd.Start(); err != nil {
+	started := make(chan error)
+	go c.run(started)
+	if err := <-started; err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
-	go func() {
+	return c, nil
+}
+
+// run starts the child and waits for its end, on a thread of its own: the kernel binds the child's life to that of the
+// thread which started it, and another that the runtime hands out may end with a goroutine that was locked to it.
+func (c *child) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := c.cmd.Start()
+	started <- err
+	if err == nil {
 		c.err = c.cmd.Wait()
 		close(c.done)
-	}()
-	return c, nil
+	}
 }
 
 func (c *child) pid() int { return c.cmd.Process.Pid }

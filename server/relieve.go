@@ -35,7 +35,7 @@ func (s *Server) relieve(ctx context.Context, excess float64, since int64) int {
 		excess -= float64(v.wire)
 		ids[v.id] = true
 	}
-	return s.sendAway(ctx, ids)
+	return s.dismiss(ctx, ids, func(c *conn) { c.expire(ReasonUplink) }, (*guest).sendAway)
 }
 
 // latecomers returns the loop's. Runs on the loop.
@@ -53,30 +53,4 @@ func appendLatecomer(list []latecomer, t *seat, since int64) []latecomer {
 		return list
 	}
 	return append(list, latecomer{id: t.id, asked: t.asked, wire: onTheWire(t.stream, t.stream.Cost())})
-}
-
-// sendAway begins the end of these viewers.
-func (s *Server) sendAway(ctx context.Context, ids map[uint64]bool) (n int) {
-	for _, l := range s.loops {
-		var here int
-		if l.call(ctx, func() { here = l.sendAway(ids) }) {
-			n += here
-		}
-	}
-	s.crowds.each(func(g *guest) {
-		if ids[g.seat.id] {
-			g.sendAway()
-			n++
-		}
-	})
-	return n
-}
-
-// sendAway is the same for one loop. Runs on the loop.
-func (l *loop) sendAway(ids map[uint64]bool) int {
-	leave := l.these(ids)
-	for _, c := range leave { // the groups change by it
-		c.expire(ReasonUplink)
-	}
-	return len(leave)
 }

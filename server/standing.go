@@ -60,29 +60,30 @@ func poor(jumpedAt int64, lag time.Duration, now int64, s *stream.Stream, set *S
 }
 
 // KickAll cuts the viewers with these ids off and returns how many of them were there.
-func (s *Server) KickAll(ctx context.Context, ids map[uint64]bool) (n int) {
+func (s *Server) KickAll(ctx context.Context, ids map[uint64]bool) int {
+	return s.dismiss(ctx, ids, func(c *conn) { c.cut(ReasonKicked) }, func(g *guest) { g.kick(ReasonKicked) })
+}
+
+// dismiss does one thing to each of these viewers, on their loops to those there, and returns how many there were.
+func (s *Server) dismiss(ctx context.Context, ids map[uint64]bool, onLoop func(*conn), elsewhere func(*guest)) (n int) {
 	for _, l := range s.loops {
-		var here int
-		if l.call(ctx, func() { here = l.kickAll(ids) }) {
-			n += here
+		var leave []*conn
+		if l.call(ctx, func() {
+			leave = l.these(ids)
+			for _, c := range leave { // the groups change by it
+				onLoop(c)
+			}
+		}) {
+			n += len(leave)
 		}
 	}
 	s.crowds.each(func(g *guest) {
 		if ids[g.seat.id] {
-			g.kick(ReasonKicked)
+			elsewhere(g)
 			n++
 		}
 	})
 	return n
-}
-
-// kickAll is the same for one loop. Runs on the loop.
-func (l *loop) kickAll(ids map[uint64]bool) int {
-	leave := l.these(ids)
-	for _, c := range leave { // the groups change by it
-		c.cut(ReasonKicked)
-	}
-	return len(leave)
 }
 
 // these returns the loop's viewers with these ids. Runs on the loop.
