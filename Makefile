@@ -45,9 +45,9 @@ run: ## build, then serve the live test card on port 8086
 
 test: ## every test with the race detector, real players included (installs them when root)
 	scripts/install-test-deps
-	go test -race -timeout 10m -p $(TEST_P) $(UNIT)
-	go test -race -timeout 10m -p $(TEST_P) -tags $(DEBUG_TAG) $(DEBUG_PKGS)
-	scripts/test-real -race $(REAL)
+	scripts/test-packages -race -timeout 10m -p $(TEST_P) $(UNIT)
+	scripts/test-packages -race -timeout 10m -p $(TEST_P) -tags $(DEBUG_TAG) $(DEBUG_PKGS)
+	scripts/test-packages -race -timeout 15m -p 1 -count 1 $(REAL)
 
 race: ## the tests without real programs, quick, with the race detector
 	go test -race -short -timeout 5m $(UNIT)

@@ -75,7 +75,7 @@ func TestASecondRunHidesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds programs; left out with -short")
 	}
-	script, err := filepath.Abs("../../scripts/test-real")
+	script, err := filepath.Abs("../../scripts/test-packages")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,9 +110,9 @@ func TestASecondRunHidesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			cmd := exec.Command(script, "-trimpath", ".")
+			cmd := exec.Command(script, "-trimpath", "-count", "1", "-timeout", "5s", ".")
 			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), "FIRST="+tt.first, "SECOND="+tt.second, "TEST_TIMEOUT=5s", "GOFLAGS=")
+			cmd.Env = append(os.Environ(), "FIRST="+tt.first, "SECOND="+tt.second, "GOFLAGS=")
 			out, err := cmd.CombinedOutput()
 			said := string(out)
 			if (err == nil) != tt.passes {
@@ -141,9 +141,56 @@ func TestASecondRunHidesNothing(t *testing.T) {
 	}
 }
 
+// Of several packages each is judged by itself, and what does not compile fails whatever the others do.
+func TestEveryPackageIsJudgedByItself(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds programs; left out with -short")
+	}
+	script, err := filepath.Abs("../../scripts/test-packages")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	files := map[string]string{
+		"go.mod": "module fake\n\ngo 1.24\n", "once/fake_test.go": fakeTests, "lasting/a_test.go": "package lasting\n\nimport \"testing\"\n\nfunc TestC(t *testing.T) { t.Error(\"always\") }\n",
+		"good/a_test.go": "package good\n\nimport \"testing\"\n\nfunc TestC(*testing.T) {}\n", "broken/a_test.go": "package broken\n\nfunc TestC(\n",
+	}
+	for name, text := range files {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		packages []string
+		failed   string // "" when all is well
+	}{
+		{[]string{"./once", "./good"}, ""},
+		{[]string{"./once", "./good", "./lasting"}, "failed: fake/lasting\n"},
+		{[]string{"./broken", "./good", "./once"}, "failed: fake/broken\n"},
+		{[]string{"./missing", "./once"}, "missing"},
+	} {
+		t.Run(strings.Join(tt.packages, " "), func(t *testing.T) {
+			_ = os.Remove(filepath.Join(dir, "once/ran"))
+			cmd := exec.Command(script, append([]string{"-count", "1"}, tt.packages...)...)
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "FIRST=TestA", "SECOND=", "GOFLAGS=")
+			out, err := cmd.CombinedOutput()
+			if said := string(out); (err == nil) != (tt.failed == "") || !strings.Contains(said, tt.failed) || !strings.Contains(said, "needed a second run: TestA of fake/once;") {
+				t.Errorf("%v\n%s", err, said)
+			}
+			if _, err := os.Stat(filepath.Join(dir, "test-out/first-run/once.txt")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestTheScriptWantsPackages(t *testing.T) {
 	for name, args := range map[string][]string{"none": nil, "flags only": {"-race"}} {
-		if out, err := exec.Command("../../scripts/test-real", args...).CombinedOutput(); err == nil || !strings.Contains(string(out), "usage:") {
+		if out, err := exec.Command("../../scripts/test-packages", args...).CombinedOutput(); err == nil || !strings.Contains(string(out), "usage:") {
 			t.Errorf("%s: %v %s", name, err, out)
 		}
 	}
