@@ -179,6 +179,35 @@ func (w *world) nothingLeft(ctx context.Context) {
 	}
 }
 
+// elapse has the term of whatever each connection on the event loops is at run as if so long
+// had passed. With terms so long that they are never over by themselves, it is the test that
+// says when they are, and not how fast the machine is.
+func (w *world) elapse(d time.Duration) {
+	w.Helper()
+	w.onLoops(func(l *loop) {
+		for c := range l.conns {
+			c.deadline -= int64(d)
+		}
+	})
+}
+
+// onLoops runs f on each event loop, one after the other, and waits.
+func (w *world) onLoops(f func(l *loop)) {
+	w.Helper()
+	for _, l := range w.srv.loops {
+		if !l.call(context.Background(), func() { f(l) }) {
+			w.Fatal("the event loop has ended")
+		}
+	}
+}
+
+// awaited is how many connections on the event loops something is awaited of within a term.
+func (w *world) awaited() (n int) {
+	w.Helper()
+	w.onLoops(func(l *loop) { n += len(l.conns) })
+	return n
+}
+
 // openFiles counts the descriptors of this process.
 func openFiles(t testing.TB) int {
 	t.Helper()
