@@ -107,6 +107,9 @@ func (d Difference) NeedRestart() []Change {
 func Diff(old, new *Config) Difference {
 	var d Difference
 	settings(reflect.ValueOf(old).Elem(), reflect.ValueOf(new).Elem(), "", &d.Settings)
+	if old.House.On() != new.House.On() {
+		joins(d.Settings)
+	}
 	before, after := byPath(old), byPath(new)
 	for _, s := range new.Streams {
 		if was, found := before[strings.ToLower(s.Path)]; s.Enabled && !found {
@@ -121,6 +124,16 @@ func Diff(old, new *Config) Difference {
 		}
 	}
 	return d
+}
+
+// joins notes that a pump which joins a fleet or leaves it has to be restarted, though a member may be told of another
+// way to its house.
+func joins(list []Change) {
+	for i := range list {
+		if strings.HasPrefix(list[i].Key, "house.") {
+			list[i].Effect = EffectRestart
+		}
+	}
 }
 
 func byPath(c *Config) map[string]Stream {
@@ -178,6 +191,9 @@ func isStreams(t reflect.Type) bool {
 func Keeping(old, new *Config) *Config {
 	c := *new
 	keep(reflect.ValueOf(old).Elem(), reflect.ValueOf(&c).Elem())
+	if old.House.On() != new.House.On() {
+		c.House = old.House
+	}
 	before := byPath(old)
 	c.Streams = slices.Clone(new.Streams)
 	for i := range c.Streams {

@@ -12,13 +12,13 @@ type Secret string
 
 // Membership is how a pump belongs to a fleet; an empty URL makes it a pump of its own.
 type Membership struct {
-	URL      Names  `yaml:"url" reload:"restart"` // of the house; of several houses of one fleet, tried in order
-	ID       string `yaml:"id" reload:"restart"`  // as in the roster
-	Key      Secret `yaml:"key" reload:"restart"`
-	Invite   Secret `yaml:"invite" reload:"restart"`   // instead of Key: for a certificate
-	CA       string `yaml:"ca" reload:"restart"`       // file: authorities of the house's certificate; empty: the system's
-	Insecure bool   `yaml:"insecure" reload:"restart"` // http, to loopback
-	Cache    string `yaml:"cache" reload:"restart"`    // folder, relative to the configuration
+	URL      Names  `yaml:"url" reload:"live"`   // of the house; of several houses of one fleet, tried in order
+	ID       string `yaml:"id" reload:"restart"` // as in the roster
+	Key      Secret `yaml:"key" reload:"live"`
+	Invite   Secret `yaml:"invite" reload:"restart"` // instead of Key: for a certificate
+	CA       string `yaml:"ca" reload:"live"`        // file: authorities of the house's certificate; empty: the system's
+	Insecure bool   `yaml:"insecure" reload:"live"`  // http, to loopback
+	Cache    string `yaml:"cache" reload:"restart"`  // folder, relative to the configuration
 }
 
 // On tells whether there is a house.

@@ -74,7 +74,7 @@ func TestSecretsOfAHouseAreHidden(t *testing.T) {
 	other := *c
 	other.House.Key = "another secret-key"
 	d := Diff(c, &other).Changes()
-	if len(d) != 1 || strings.Contains(d[0].String(), "secret") || d[0].Effect != EffectRestart {
+	if len(d) != 1 || strings.Contains(d[0].String(), "secret") || d[0].Effect != EffectLive {
 		t.Errorf("difference %v", d)
 	}
 }

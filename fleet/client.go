@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,13 +45,23 @@ type Store interface {
 	KeepIdentity(Identity) error
 }
 
+// Reach is how a pump comes to its house, which may change.
+type Reach struct {
+	Houses []string       // addresses, tried in order
+	Key    string         // empty: by certificate
+	Roots  *x509.CertPool // of the house's certificate; nil: the invite's, or the system's
+}
+
+// Equal tells whether it is the same way.
+func (r Reach) Equal(o Reach) bool {
+	return slices.Equal(r.Houses, o.Houses) && r.Key == o.Key && r.Roots.Equal(o.Roots)
+}
+
 // ClientOptions are what a [Client] is made with. Houses, Pump, Side and Journal are required.
 type ClientOptions struct {
-	Houses []string // addresses, tried in order
-	Pump   string   // id
-	Key    string   // empty: by certificate
-	Invite string   // for a certificate; empty: none
-	Roots  *x509.CertPool
+	Reach
+	Pump   string                                // id
+	Invite string                                // for a certificate; empty: none
 	Proxy  func(*http.Request) (*url.URL, error) // nil: none
 
 	// Dial reaches a house within the same program: nobody has to prove there who he is. nil
@@ -101,6 +112,10 @@ type Client struct {
 	number  atomic.Int64            // of the last batch
 	done    doneCommands
 
+	reach    atomic.Pointer[Reach]
+	moved    chan struct{} // it has changed
+	adopting sync.Mutex    // held while connections are made anew
+
 	mu     sync.Mutex
 	faults map[string]string // what a person should know, by kind
 	who    Identity
@@ -123,13 +138,32 @@ func NewClient(o ClientOptions) (*Client, error) {
 	}
 	o.Waits = o.Waits.withDefaults()
 	c := &Client{
-		opts: o, boot: NewBoot(), faults: map[string]string{},
+		opts: o, boot: NewBoot(), faults: map[string]string{}, moved: make(chan struct{}, 1),
 		repeats: telemetry.NewRepeats(o.Log, telemetry.RepeatsOptions{Every: 10 * time.Second, Longest: 10 * time.Minute}),
 	}
+	c.reach.Store(&o.Reach)
 	if err := c.recall(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Reach has the client come to its house another way from now on: the session ends, and the next
+// one begins there. The pump stays who it is, and nothing that is to be told is lost. On an
+// error the way is as it was.
+func (c *Client) Reach(r Reach) error {
+	c.adopting.Lock()
+	defer c.adopting.Unlock()
+	before := c.reach.Swap(&r)
+	if err := c.adoptLocked(c.identity()); err != nil {
+		c.reach.Store(before)
+		return err
+	}
+	select {
+	case c.moved <- struct{}{}:
+	default:
+	}
+	return nil
 }
 
 // House returns the name of the house that knows the pump now, empty if none does.
@@ -144,20 +178,60 @@ func (c *Client) House() string {
 func (c *Client) Run(ctx context.Context) {
 	wait := pause{Waits: c.opts.Waits}
 	for turn := 0; ctx.Err() == nil; {
-		at := c.opts.Houses[turn%len(c.opts.Houses)]
+		houses := c.reach.Load().Houses
+		at := houses[turn%len(houses)]
 		began := c.opts.Now()
-		err := c.visit(ctx, at)
+		err, moved := c.visitUntilMoved(ctx, at)
 		known := c.house.Swap(nil) != nil
 		if ctx.Err() != nil {
 			break
 		}
-		next, d := wait.after(err, known, c.opts.Now().Sub(began))
-		c.complain(at, err, known)
-		if next {
-			turn++
+		if !moved {
+			next, d := wait.after(err, known, c.opts.Now().Sub(began))
+			c.complain(at, err, known)
+			if next {
+				turn++
+			}
+			moved = c.sleep(ctx, d)
 		}
-		sleep(ctx, d)
+		if moved {
+			c.opts.Log.Info("the house is reached another way from now on", slog.String("pump", c.opts.Pump))
+			turn, wait = 0, pause{Waits: c.opts.Waits}
+		}
 	}
+}
+
+// visitUntilMoved is a visit that ends also when the house is to be reached another way.
+func (c *Client) visitUntilMoved(ctx context.Context, at string) (err error, moved bool) { //nolint:revive // the error is the visit's
+	ctx, end := context.WithCancelCause(ctx)
+	over := make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		select {
+		case <-c.moved:
+			end(errMoved)
+		case <-over:
+		}
+	})
+	err = c.visit(ctx, at)
+	close(over)
+	all.Wait()
+	moved = errors.Is(context.Cause(ctx), errMoved)
+	end(nil)
+	return err, moved
+}
+
+// sleep waits, and tells whether the house is to be reached another way.
+func (c *Client) sleep(ctx context.Context, d time.Duration) (moved bool) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-c.moved:
+		return true
+	case <-t.C:
+	}
+	return false
 }
 
 // Close tells the house what is left to tell, if it listens, and lets go of all connections.
@@ -178,6 +252,7 @@ func (c *Client) Close(ctx context.Context) {
 // Reasons why a session ends without anything being wrong.
 var (
 	errRenewed = errors.New("the session is due to be renewed")
+	errMoved   = errors.New("the house is reached another way")
 	errSilent  = errors.New("the house has fallen silent")
 	errLineEnd = errors.New("the house has ended the event stream")
 )
@@ -257,15 +332,6 @@ func grow(was, first, most time.Duration) time.Duration { return min(max(2*was, 
 // jitter keeps a thousand pumps from coming at once.
 func jitter(d time.Duration) time.Duration {
 	return d - d/4 + time.Duration(rand.Int64N(int64(d/2)+1)) // #nosec G404 -- no secret
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }
 
 // complain logs why a visit has ended. What goes on is one line with a count.

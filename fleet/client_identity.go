@@ -58,15 +58,23 @@ func digestOf(s string) string {
 
 // adopt makes connections as who from now on.
 func (c *Client) adopt(who Identity) error {
+	c.adopting.Lock()
+	defer c.adopting.Unlock()
+	return c.adoptLocked(who)
+}
+
+// adoptLocked is adopt for a caller that holds c.adopting.
+func (c *Client) adoptLocked(who Identity) error {
+	reach := c.reach.Load()
 	invite, _ := ParseInvite(c.opts.Invite) // recall has checked it
-	roots := c.opts.Roots
+	roots := reach.Roots
 	if roots == nil && who.CA != "" && who.Certificate != "" {
 		roots = x509.NewCertPool()
 		if !roots.AppendCertsFromPEM([]byte(who.CA)) {
 			return errors.New("the authority of the house that was kept is no certificate")
 		}
 	}
-	t := trust(roots, invite, c.opts.Houses)
+	t := trust(roots, invite, reach.Houses)
 	if who.Certificate != "" {
 		pair, err := tls.X509KeyPair([]byte(who.Certificate), []byte(who.Key))
 		if err != nil {
@@ -90,11 +98,12 @@ func (c *Client) identity() Identity {
 
 // credentials returns what proves who the pump is.
 func (c *Client) credentials() (func(*http.Request), error) {
+	key := c.reach.Load().Key
 	switch {
 	case c.identity().Certificate != "", c.opts.Dial != nil:
 		return func(*http.Request) {}, nil
-	case c.opts.Key != "":
-		return func(r *http.Request) { r.SetBasicAuth(c.opts.Pump, c.opts.Key) }, nil
+	case key != "":
+		return func(r *http.Request) { r.SetBasicAuth(c.opts.Pump, key) }, nil
 	}
 	return nil, errStranger
 }

@@ -233,7 +233,7 @@ func newTalk(t testing.TB, f *fakeHouse, change func(*ClientOptions)) *talk {
 	t.Helper()
 	k := &talk{t: t, pump: &fakePump{journal: NewJournal()}, log: &safeLog{}}
 	o := ClientOptions{
-		Houses: []string{f.URL}, Pump: "ottawa", Key: secretKey, Roots: f.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, Side: k.pump, Journal: k.pump.journal,
+		Reach: Reach{Houses: []string{f.URL}, Key: secretKey, Roots: f.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}, Pump: "ottawa", Side: k.pump, Journal: k.pump.journal,
 		Log:   slog.New(slog.NewTextHandler(k.log, nil)),
 		Waits: Waits{First: 10 * time.Millisecond, Most: 50 * time.Millisecond, Refused: 10 * time.Millisecond, RefusedMax: 50 * time.Millisecond, Superseded: 100 * time.Millisecond},
 	}
@@ -578,7 +578,7 @@ func TestAnInviteForAnotherPumpIsRefused(t *testing.T) {
 		NewInvite("calgary", nil).String(): "is for the pump calgary",
 		"ph1.nonsense":                     "not an invite",
 	} {
-		_, err := NewClient(ClientOptions{Houses: []string{"https://localhost"}, Pump: "ottawa", Invite: invite, Journal: NewJournal()})
+		_, err := NewClient(ClientOptions{Reach: Reach{Houses: []string{"https://localhost"}}, Pump: "ottawa", Invite: invite, Journal: NewJournal()})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), invite) {
 			t.Errorf("%v, want %q", err, want)
 		}

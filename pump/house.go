@@ -2,8 +2,6 @@ package pump
 
 import (
 	"context"
-	"crypto/x509"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/stream-pump/stream-pump/certificate"
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/fleet"
 	"github.com/stream-pump/stream-pump/telemetry"
@@ -26,7 +23,7 @@ import (
 type member struct {
 	pump    *Pump
 	cfg     config.Membership
-	roots   *x509.CertPool // nil: the system's, or the invite's
+	reach   fleet.Reach // under Pump.mu
 	journal *fleet.Journal
 	cache   houseCache
 	client  *fleet.Client // nil before open
@@ -64,22 +61,16 @@ func (p *Pump) newMember(cfg *config.Config) (*member, error) {
 	m.fault.Store(new(string))
 	m.unkept.Store(new(string))
 	m.quit = func() {}
-	if house.CA != "" {
-		var err error
-		if m.roots, err = certificate.Authorities(house.CA); err != nil {
-			return nil, fmt.Errorf("reading house.ca: %w", err)
-		}
-	}
-	return m, nil
+	var err error
+	m.reach, err = reachOf(house)
+	return m, err
 }
 
 // open makes the client, and returns the configuration with what the house said last laid
 // over it. Whoever the program is to be, it is by now.
 func (m *member) open(cfg *config.Config) (*config.Config, error) {
-	var houses []string
-	houses = append(houses, m.cfg.URL...)
 	o := fleet.ClientOptions{
-		Houses: houses, Pump: m.cfg.ID, Key: string(m.cfg.Key), Invite: string(m.cfg.Invite), Roots: m.roots, Proxy: houseProxy(cfg),
+		Reach: m.reach, Pump: m.cfg.ID, Invite: string(m.cfg.Invite), Proxy: houseProxy(cfg),
 		Program: m.pump.opts.Version, Port: m.port, Side: m, Journal: m.journal, Store: m.cache, Log: m.pump.log, Waits: m.pump.opts.houseWaits,
 	}
 	if in := m.pump.opts.inside; in != nil {

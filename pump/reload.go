@@ -81,10 +81,17 @@ func (p *Pump) Reload(cfg *config.Config, partial bool) (info ReloadInfo, err er
 	if err != nil {
 		return ReloadInfo{}, err
 	}
-	if info, err = p.apply(over, partial); err == nil {
-		p.own = config.Keeping(p.own, cfg)
+	own := config.Keeping(p.own, cfg)
+	way, warnings, err := p.houseReach(own)
+	if err != nil {
+		return ReloadInfo{}, err
 	}
-	return info, err
+	if info, err = p.apply(over, partial); err != nil {
+		return info, err
+	}
+	info.Warnings = append(info.Warnings, warnings...)
+	p.own = own
+	return info, p.reachHouse(way)
 }
 
 // apply is Reload for a configuration with the house's wishes in it. The caller holds p.mu.
@@ -120,6 +127,10 @@ func (p *Pump) Compare(cfg *config.Config) (info ReloadInfo, err error) {
 	if p.stopped {
 		return ReloadInfo{}, ErrStopping
 	}
+	_, warnings, err := p.houseReach(config.Keeping(p.own, cfg))
+	if err != nil {
+		return ReloadInfo{}, err
+	}
 	if cfg, err = p.withHouse(cfg); err != nil {
 		return ReloadInfo{}, err
 	}
@@ -133,6 +144,7 @@ func (p *Pump) Compare(cfg *config.Config) (info ReloadInfo, err error) {
 			return ReloadInfo{}, err
 		}
 	}
+	info.Warnings = append(info.Warnings, warnings...)
 	return info, nil
 }
 
