@@ -221,19 +221,12 @@ func (s *Server) servePlain(ctx context.Context, c net.Conn, remote netip.AddrPo
 	}
 }
 
-// packed is how many connections a loop gets before the next one is used at all,
-// whatever its passes take: they say nothing before the first ones are over.
-const packed = 256
-
-// pickLoop returns the loop for a new connection: the first one whose passes are short.
-// Two loops at work cost more than one, the waking as well as the writing, in which
-// they and the receivers' side of the kernel get into each other's way: 5,000 viewers a
-// tenth. So an audience shares one until its passes become long.
+// pickLoop returns the loop for a new connection: the first one that is not full, else the one with the fewest.
 func (s *Server) pickLoop() *loop {
 	least := s.loops[0]
 	for _, l := range s.loops {
 		n := l.load.Load()
-		if n < packed || !l.pulse.long.Load() {
+		if n < packed || !l.fill.full.Load() {
 			return l
 		}
 		if n < least.load.Load() {

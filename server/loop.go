@@ -30,6 +30,7 @@ type loop struct {
 
 	dirty atomic.Pointer[group] // groups with new packets, a stack pushed by publishers
 	pulse *pulse
+	fill  fill
 	bell  *bell
 
 	load  atomic.Int32 // connections
@@ -90,6 +91,7 @@ func (l *loop) flush() {
 	start := l.pulse.begin()
 	now := start
 	lent := l.listLent()
+	var longest int64
 	for _, g := range l.takeDirty() {
 		g.listed = false
 		g.stream.Draw()
@@ -99,10 +101,12 @@ func (l *loop) flush() {
 		g.flush(now)
 		end := stream.Monotonic()
 		g.stream.Metrics().Flush.ObserveDuration(time.Duration(end - now))
+		longest = max(longest, end-now)
 		now = end
 	}
 	l.seeOff()
 	took := int64(l.pulse.end(start, l.nextTurn(now)))
+	l.fill.passed(time.Duration(longest), l.pulse.smooth, interval(l.pulse.smooth, l.srv.settings.Load()))
 	if lent {
 		l.pulse.wake() // nobody else would: what comes until then is published by that pass
 	}

@@ -23,7 +23,6 @@ type pulse struct {
 	call     func()       // has a pass made, by begin and end on some other goroutine; must not block
 	settings func() *Settings
 	smooth   time.Duration // mean length of a pass; of whoever makes the passes
-	long     atomic.Bool   // passes are too long for more viewers, if others can take them
 }
 
 // newPulse returns a pulse that has passes made by call. When call is not fit for the
@@ -69,7 +68,6 @@ func (p *pulse) end(start int64, again time.Duration) (took time.Duration) {
 	p.smooth += (took - p.smooth) / 4
 	pulse := interval(p.smooth, p.settings())
 	p.next.Store(start + int64(pulse))
-	p.long.Store(p.smooth > min(passLong, pulse/4))
 	if again > 0 {
 		p.later.Reset(again)
 	}
@@ -87,7 +85,6 @@ func (p *pulse) stop() {
 const (
 	passShare = 100
 	passFree  = time.Millisecond
-	passLong  = 25 * time.Millisecond // also what the last viewer waits longer than the first
 )
 
 // interval returns the time from one pass to the next, for passes that take took.
