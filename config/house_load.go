@@ -42,7 +42,7 @@ var houseRules = map[string]rule{
 	"users[].name":          {check: checkUser},
 	"users[].password_hash": needed(checkHash),
 	"users[].role":          oneOf(RoleLook, RoleSteer),
-	"webhooks[].url":        {check: checkRedirect},
+	"webhooks[].url":        {check: checkWebhook},
 	"webhooks[].events":     oneOf(HouseEvents...),
 }
 

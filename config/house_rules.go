@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 var (
@@ -41,6 +42,14 @@ func checkNATSURL(s, key string) (string, string, string) {
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
 		return "", fmt.Sprintf("%s %q is no address of a NATS server", key, hideURL(s)), "as in nats://HOST:4222 or tls://HOST:4222"
+	}
+	return s, "", ""
+}
+
+func checkWebhook(s, key string) (string, string, string) {
+	u, err := url.Parse(s)
+	if s != "" && (err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" || strings.ContainsAny(s, " \r\n")) {
+		return "", fmt.Sprintf("%s %q is no address to send events to", key, hideURL(s)), "as in https://example.org/hook; http or https"
 	}
 	return s, "", ""
 }

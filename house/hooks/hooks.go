@@ -35,7 +35,7 @@ type Options struct {
 	// Leads tells whether this house is the one of several that sends now. nil: it is.
 	Leads func() bool
 
-	Client  *http.Client  // nil: one of its own, which follows no redirect
+	Client  *http.Client  // nil: one of its own, which follows no redirect and bounds what it reads
 	Timeout time.Duration // of one attempt; default 10 s
 	Backoff time.Duration // after the first failure, then twice as long each time; default 1 s
 }
@@ -84,7 +84,7 @@ func New(o Options) *Sender {
 		o.Backoff = time.Second
 	}
 	if o.Client == nil {
-		o.Client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		o.Client = newClient()
 	}
 	s := &Sender{opts: o}
 	s.Set(o.Hooks)

@@ -4,16 +4,19 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	mathrand "math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -145,6 +148,47 @@ func (p *post) name() slog.Attr {
 
 var errRefused = errors.New("it was refused")
 
+// Bounds of an answer; its time is that of the attempt.
+const (
+	maxAnswer     = 4 << 10  // of the body, which says nothing to us
+	maxAnswerHead = 16 << 10 // it is refused beyond
+	maxSaid       = 200      // of what it says, in the log
+)
+
+// newClient makes one that goes where it is told to, and nowhere else.
+func newClient() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxResponseHeaderBytes = maxAnswerHead
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+var errUnreadable = errors.New("the answer is no HTTP that can be read, or its head is too long")
+
+// said is an error of the client for the log, without the address: what the network, TLS or our
+// own patience say. Other errors quote the answer, which may repeat what it was sent.
+func said(err error) error {
+	var (
+		u     *url.Error
+		way   *net.OpError
+		name  *net.DNSError
+		cert  *tls.CertificateVerificationError
+		alert tls.AlertError
+	)
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	switch {
+	case errors.As(err, &way), errors.As(err, &name), errors.As(err, &cert), errors.As(err, &alert),
+		errors.Is(err, http.ErrSchemeMismatch), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	default:
+		return errUnreadable
+	}
+	if text := err.Error(); len(text) > maxSaid {
+		return errors.New(strings.ToValidUTF8(text[:maxSaid], "") + "…")
+	}
+	return err
+}
+
 // attempt posts once. wait is how long the hook wants to be left alone.
 func (p *post) attempt(ctx context.Context, id string, body []byte) (wait time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, p.sender.opts.Timeout)
@@ -161,14 +205,10 @@ func (p *post) attempt(ctx context.Context, id string, body []byte) (wait time.D
 	}
 	a, err := p.sender.opts.Client.Do(r)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err // without the address
-		}
-		return 0, err
+		return 0, said(err)
 	}
 	defer a.Body.Close()
-	_, _ = io.CopyN(io.Discard, a.Body, 4<<10) // the connection can be used again
+	_, _ = io.CopyN(io.Discard, a.Body, maxAnswer) // the connection can be used again
 	switch {
 	case a.StatusCode/100 == 2:
 		return 0, nil

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"net"
 	"sync"
@@ -18,10 +19,16 @@ import (
 	"github.com/stream-pump/stream-pump/internal/porttest"
 )
 
+const clusterSecret = "between houses"
+
 // openCluster opens the stores of n houses whose servers form a cluster over TLS.
 func openCluster(t *testing.T, n int) []Store {
 	t.Helper()
-	config := clusterTLS(t)
+	return openClusterOf(t, n, clusterTLS(t), nil)
+}
+
+func openClusterOf(t *testing.T, n int, config *tls.Config, log *slog.Logger) []Store {
+	t.Helper()
 	var addresses []string
 	for range n {
 		addresses = append(addresses, fmt.Sprintf("127.0.0.1:%d", porttest.Free(t)))
@@ -37,7 +44,7 @@ func openCluster(t *testing.T, n int) []Store {
 		all.Go(func() {
 			stores[i], errs[i] = Open(ctx, Options{
 				Name: fmt.Sprintf("house-%d", i), Prefix: "test", Replicas: n, Dir: dir,
-				Cluster: Cluster{Listen: addresses[i], Routes: routes, Secret: "between houses", TLS: config},
+				Cluster: Cluster{Listen: addresses[i], Routes: routes, Secret: clusterSecret, TLS: config}, Log: log,
 			})
 		})
 	}

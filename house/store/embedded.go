@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/stream-pump/stream-pump/telemetry"
 )
 
 // embedded is a NATS server within this program. It is reached without a socket; only a
@@ -25,6 +26,7 @@ import (
 type embedded struct {
 	opts     Options
 	log      *slog.Logger
+	says     *serverLog
 	password string // of the client within: a cluster's server listens for clients, too
 	lock     *os.File
 	reserve  atomic.Int64
@@ -52,7 +54,7 @@ func newEmbedded(o Options) (*embedded, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of the store: %w", err)
 	}
-	e := &embedded{opts: o, log: o.Log, password: rand.Text(), stop: make(chan struct{})}
+	e := &embedded{opts: o, log: o.Log, says: newServerLog(o.Log), password: rand.Text(), stop: make(chan struct{})}
 	e.reserve.Store(defaultReserve)
 	if o.Cluster.Listen == "" {
 		e.syncer = &syncer{sync: (&files{dir: o.Dir}).sync}
@@ -64,6 +66,7 @@ func newEmbedded(o Options) (*embedded, error) {
 	e.lock = lock
 	s, err := e.start()
 	if err != nil {
+		e.says.repeats.Close()
 		return nil, errors.Join(err, lock.Close())
 	}
 	e.server = s
@@ -85,7 +88,7 @@ func (e *embedded) start() (*server.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the store's server: %w", err)
 	}
-	s.SetLoggerV2(&serverLog{e.log}, false, false, false)
+	s.SetLoggerV2(e.says, false, false, false)
 	s.Start()
 	if !s.ReadyForConnections(readyWithin) {
 		s.Shutdown()
@@ -240,17 +243,27 @@ func (e *embedded) close() {
 		e.server.Shutdown()
 		e.server.WaitForShutdown()
 	}
+	e.says.repeats.Close()
 	_ = e.lock.Close() // which unlocks it
 }
 
 // Folder returns where the server within keeps its files, below a house's data.
 func Folder(data string) string { return filepath.Join(data, "store") }
 
-// serverLog passes on what the server says.
-type serverLog struct{ log *slog.Logger }
+// serverLog passes on what the server says. What it says of one connection after the other
+// becomes a line a second with a count: whoever reaches the cluster's port can make it complain.
+type serverLog struct {
+	log     *slog.Logger
+	repeats *telemetry.Repeats
+}
+
+func newServerLog(log *slog.Logger) *serverLog {
+	return &serverLog{log: log, repeats: telemetry.NewRepeats(log, telemetry.RepeatsOptions{})}
+}
 
 func (l *serverLog) say(level slog.Level, format string, args ...any) {
-	l.log.Log(context.Background(), level, "store's server: "+fmt.Sprintf(format, args...))
+	kind := format[strings.LastIndex(format, " - ")+1:] // of a connection: what comes before is its name
+	l.repeats.Log(level, kind, "store's server: "+fmt.Sprintf(format, args...))
 }
 
 func (l *serverLog) Noticef(format string, v ...any) { l.say(slog.LevelDebug, format, v...) }

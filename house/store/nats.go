@@ -30,6 +30,7 @@ type natsStore struct {
 
 	mu        sync.Mutex
 	stream    jetstream.Stream // behind state
+	pulse     jetstream.Stream // the same for beat alone: asking how far it is changes it for all who use it
 	state     jetstream.KeyValue
 	leases    jetstream.KeyValue
 	followers map[*follower]struct{}
@@ -140,6 +141,10 @@ func (s *natsStore) makeBuckets(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making the bucket of the state: %w", told(err))
 	}
+	pulse, err := s.js.Stream(ctx, stream.CachedInfo().Config.Name)
+	if err != nil {
+		return fmt.Errorf("looking at the bucket of the state: %w", told(err))
+	}
 	_, leases, err := s.makeBucket(ctx, "leases", jetstream.StreamConfig{
 		Description: "who does what among pump houses", Storage: jetstream.MemoryStorage, MaxAge: LeaseFor,
 	})
@@ -152,7 +157,7 @@ func (s *natsStore) makeBuckets(ctx context.Context) error {
 		}
 	}
 	s.mu.Lock()
-	s.stream, s.state, s.leases = stream, state, leases
+	s.stream, s.pulse, s.state, s.leases = stream, pulse, state, leases
 	s.mu.Unlock()
 	s.epoch.CompareAndSwap(0, stream.CachedInfo().Created.UnixNano())
 	s.answered.Store(time.Now().UnixNano())

@@ -35,8 +35,10 @@ func (s *natsStore) beat() {
 }
 
 func (s *natsStore) feel() {
-	stream, err := s.stateStream()
-	if err != nil || !s.nc.IsConnected() {
+	s.mu.Lock()
+	stream := s.pulse
+	s.mu.Unlock()
+	if stream == nil || !s.nc.IsConnected() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, pulseWithin)

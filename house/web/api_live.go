@@ -36,7 +36,6 @@ const (
 	figuresEvery = time.Second
 	admitEvery   = 2 * time.Second // who has lost his session is noticed so late
 	liveBuffer   = 4096
-	maxLive      = 256
 )
 
 func (s *site) liveAPI(a huma.API) {
@@ -46,21 +45,6 @@ func (s *site) liveAPI(a huma.API) {
 	op.Middlewares = huma.Middlewares{s.fewEnough(a)}
 	sse.Register(a, op, map[string]any{"fleet": Overview{}, "figures": Figures{}, "happening": EventInfo{}},
 		func(ctx context.Context, in *liveInput, send sse.Sender) { s.follow(ctx, in, send) })
-}
-
-// fewEnough bounds how many follow at once: each costs a little every second.
-func (s *site) fewEnough(a huma.API) func(huma.Context, func(huma.Context)) {
-	slots := make(chan struct{}, maxLive)
-	return func(ctx huma.Context, next func(huma.Context)) {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-			next(ctx)
-		default:
-			ctx.SetHeader("Retry-After", "10")
-			_ = huma.WriteErr(a, ctx, http.StatusServiceUnavailable, "too many follow the fleet already")
-		}
-	}
 }
 
 // follow tells what the fleet does until the client is gone, or may not see it any more.

@@ -65,6 +65,9 @@ func TestTheDescription(t *testing.T) {
 	if !slices.Equal(have, want) {
 		t.Errorf("have %q\nwant %q", have, want)
 	}
+	if strings.Contains(strings.ToLower(r.body), "webhook") {
+		t.Error("what the house asks for elsewhere is the configuration's alone")
+	}
 }
 
 // Pumps downstream are no viewers, and pumps that are down do nothing.

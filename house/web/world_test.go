@@ -423,6 +423,14 @@ func newWorld(t *testing.T, change func(*Options)) *world {
 	return w
 }
 
+// plain serves without TLS from now on.
+func (w *world) plain() {
+	w.server.CloseClientConnections()
+	w.server.Close()
+	w.server = httptest.NewServer(New(w.opts))
+	w.client = w.newClient()
+}
+
 // newClient is a browser that nobody has used before.
 func (w *world) newClient() *http.Client {
 	jar, err := cookiejar.New(nil)
