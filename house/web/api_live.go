@@ -1,8 +1,12 @@
 package web
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -16,7 +20,7 @@ import (
 type Figures struct {
 	Time    time.Time    `json:"time"`
 	Totals  Totals       `json:"totals"`
-	Pumps   []PumpInfo   `json:"pumps" nullable:"false" doc:"only those that said something, or fell silent"`
+	Pumps   []PumpInfo   `json:"pumps" nullable:"false" doc:"those that said something, or fell silent; of a large fleet those whose condition has changed, and some others in turn"`
 	Streams []StreamInfo `json:"streams" nullable:"false" doc:"all"`
 	Lost    uint64       `json:"lost" doc:"events that were too many to be sent, since the connection was made"`
 }
@@ -80,11 +84,25 @@ func (s *site) follow(ctx context.Context, in *liveInput, send sse.Sender) {
 	}
 }
 
+// Bounds of what one client is told at once, whatever the size of the fleet.
+const (
+	maxFigures   = 150 // pumps a second whose figures alone have changed
+	maxHistories = 100 // pumps of a fleet whose past is told with all else
+)
+
 // follower knows what one client has been told.
 type follower struct {
 	site     *site
 	revision uint64
-	sent     map[string]mark
+	tick     int
+	sent     map[string]told
+}
+
+// told is what the client knows of a pump.
+type told struct {
+	mark      mark
+	condition string
+	tick      int // when
 }
 
 // mark tells whether a pump has changed.
@@ -97,27 +115,60 @@ func (f *follower) whole() Overview {
 	marks := f.marks()
 	l := see(f.site.opts.Fleet)
 	o := l.overview(&f.site.opts)
-	f.revision, f.sent = l.view.Revision, marks
-	for i, p := range l.view.Pumps {
-		o.Pumps[i].History = history(p)
+	f.revision, f.sent = l.view.Revision, make(map[string]told, len(l.pumps))
+	for i := range l.pumps {
+		p := &l.pumps[i]
+		f.sent[p.ID] = told{marks[p.ID], condition(p), f.tick}
+	}
+	o.History = historyOf(l.view.Pumps)
+	if len(l.view.Pumps) <= maxHistories {
+		for i, p := range l.view.Pumps {
+			o.Pumps[i].History = history(p)
+		}
 	}
 	return o
 }
 
+// condition is what a person should see at once when it changes: all but figures.
+func condition(p *PumpInfo) string {
+	var b strings.Builder
+	fmt.Fprint(&b, p.State, p.Enabled, p.Draining, p.Full, p.URL, p.ConfigFault, p.Faults)
+	for i := range p.Streams {
+		s := &p.Streams[i]
+		fmt.Fprint(&b, s.Path, " ", s.State, " ", s.Parent, " ")
+	}
+	return b.String()
+}
+
 // next returns what has changed: everything if roster or streams have.
 func (f *follower) next(lost uint64) any {
+	f.tick++
 	if f.site.opts.Fleet.View().Revision != f.revision {
 		return f.whole()
 	}
 	marks := f.marks()
 	l := see(f.site.opts.Fleet)
 	n := Figures{Time: f.site.opts.Now().UTC(), Totals: l.totals(f.site.opts.Fleet), Pumps: []PumpInfo{}, Streams: l.streams(), Lost: lost}
+	var rest []*PumpInfo
+	tell := func(p *PumpInfo, c string) {
+		n.Pumps = append(n.Pumps, *p)
+		f.sent[p.ID] = told{marks[p.ID], c, f.tick}
+	}
 	for i := range l.pumps {
-		if p := &l.pumps[i]; marks[p.ID] != f.sent[p.ID] {
-			n.Pumps = append(n.Pumps, *p)
+		p := &l.pumps[i]
+		was := f.sent[p.ID]
+		switch c := condition(p); {
+		case marks[p.ID] == was.mark:
+		case c != was.condition:
+			tell(p, c)
+		default:
+			rest = append(rest, p)
 		}
 	}
-	f.sent = marks
+	slices.SortStableFunc(rest, func(a, b *PumpInfo) int { return cmp.Compare(f.sent[a.ID].tick, f.sent[b.ID].tick) })
+	for _, p := range rest[:min(len(rest), maxFigures)] {
+		tell(p, f.sent[p.ID].condition)
+	}
 	return n
 }
 

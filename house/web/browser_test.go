@@ -298,6 +298,10 @@ func TestThePage(t *testing.T) {
 
 const dialog = chromedp.CSS("dialog[open]")
 
+// overlap tells whether two pumps of a tree lie over each other.
+const overlap = `(() => { const r = [...document.querySelectorAll('.node')].map((n) => n.getBoundingClientRect());
+	return r.some((a, i) => r.some((c, j) => i < j && a.left < c.right && c.left < a.right && a.top < c.bottom && c.top < a.bottom)); })()`
+
 func (b *browser) tree(p *teller) {
 	t := b.w.t
 	b.run("going there", script("location.hash = '#/tree/studio'"))
@@ -308,8 +312,6 @@ func (b *browser) tree(p *teller) {
 	if got := b.eval("document.querySelectorAll('.edge.spare').length"); got != "2" {
 		t.Errorf("%s lines that would be used instead", got)
 	}
-	overlap := `(() => { const r = [...document.querySelectorAll('.node')].map((n) => n.getBoundingClientRect());
-		return r.some((a, i) => r.some((c, j) => i < j && a.left < c.right && c.left < a.right && a.top < c.bottom && c.top < a.bottom)); })()`
 	if b.eval(overlap) != "false" {
 		t.Error("pumps lie over each other")
 	}

@@ -161,3 +161,25 @@ func history(p *live.Pump) []Sample {
 	}
 	return out
 }
+
+// historyOf sums up the last two minutes of all pumps.
+func historyOf(pumps []*live.Pump) []Sample {
+	var lists [][]live.Sample
+	longest := 0
+	for _, p := range pumps {
+		h := p.History()
+		lists, longest = append(lists, h), max(longest, len(h))
+	}
+	sums := make([]Sample, longest)
+	for _, h := range lists {
+		for i, x := range h {
+			s := &sums[longest-len(h)+i]
+			s.At, s.Up = x.At.UTC().Truncate(time.Millisecond), true
+			s.Viewers += x.Viewers
+			s.InBPS += x.InBPS
+			s.OutBPS += x.OutBPS
+			s.CPU += x.CPU
+		}
+	}
+	return sums
+}

@@ -25,6 +25,7 @@ type Overview struct {
 	Totals   Totals       `json:"totals"`
 	Pumps    []PumpInfo   `json:"pumps" nullable:"false" doc:"in the order of the roster"`
 	Streams  []StreamInfo `json:"streams" nullable:"false"`
+	History  []Sample     `json:"history,omitempty" doc:"of the whole fleet: sums over the last two minutes, oldest first"`
 }
 
 // Totals are sums over the pumps that are up.
@@ -69,7 +70,7 @@ type PumpInfo struct {
 	ConfigFault string       `json:"config_fault" doc:"why it does not use the last configuration it got; empty: it does"`
 	Faults      []string     `json:"faults" nullable:"false" doc:"what else a person should know"`
 	Streams     []PumpStream `json:"streams" nullable:"false"`
-	History     []Sample     `json:"history,omitempty" doc:"the last two minutes, oldest first, one a second at most"`
+	History     []Sample     `json:"history,omitempty" doc:"the last two minutes, oldest first, one a second at most. In a large fleet with GET /pumps/{id} alone"`
 }
 
 // PumpStream is a stream at one pump.

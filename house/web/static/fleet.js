@@ -1,5 +1,7 @@
 // What the page knows of the fleet: told once, and then what changes.
 
+import {get, address} from './api.js';
+
 const keep = 120; // seconds of the small charts
 const keepEvents = 500;
 
@@ -20,6 +22,8 @@ class Fleet extends EventTarget {
     this.history = new Map(); // id → samples
     this.total = []; // samples of the whole fleet
     this.events = []; // newest first
+    this.thin = false;
+    this.asked = new Set(); // ids whose past was asked for
     this.seen = 0; // number of the newest event
   }
 
@@ -32,8 +36,9 @@ class Fleet extends EventTarget {
     Object.assign(this, {house: o.house, version: o.version, totals: o.totals, streams: o.streams});
     this.skew = new Date(o.time) - Date.now();
     this.pumps = new Map(o.pumps.map((p) => [p.id, p]));
-    this.history = new Map(o.pumps.map((p) => [p.id, p.history || []]));
-    this.total = sum([...this.history.values()]);
+    this.history = new Map(o.pumps.map((p) => [p.id, p.history || this.history.get(p.id) || []]));
+    this.thin = o.pumps.length > 0 && !o.pumps.some((p) => p.history); // a large fleet: the past of a pump has to be asked for
+    this.total = o.history || [];
     this.changed('pumps');
   }
 
@@ -47,6 +52,21 @@ class Fleet extends EventTarget {
     }
     push(this.total, {at, up: true, viewers: f.totals.viewers + f.totals.links, out_bps: f.totals.out_bps, in_bps: f.totals.in_bps, cpu: 0});
     this.changed('figures');
+  }
+
+  /** remember asks for the past of a pump that the house has not told. */
+  async remember(id) {
+    if (!this.thin || this.asked.has(id)) return;
+    this.asked.add(id);
+    try {
+      const p = await get(address('pumps', id));
+      if (p.history && this.pumps.has(id)) {
+        this.history.set(id, p.history);
+        this.changed('past');
+      }
+    } catch {
+      this.asked.delete(id); // it is asked again when it is looked at again
+    }
   }
 
   past(list) {
@@ -76,22 +96,6 @@ class Fleet extends EventTarget {
 function push(list, sample) {
   list.push(sample);
   if (list.length > keep) list.splice(0, list.length - keep);
-}
-
-function sum(lists) {
-  const n = Math.max(0, ...lists.map((l) => l.length));
-  const out = [];
-  for (let i = n; i > 0; i--) {
-    const t = {at: null, up: true, viewers: 0, in_bps: 0, out_bps: 0, cpu: 0};
-    for (const l of lists) {
-      const x = l[l.length - i];
-      if (!x) continue;
-      t.at = t.at || x.at;
-      for (const k of ['viewers', 'in_bps', 'out_bps', 'cpu']) t[k] += x[k];
-    }
-    out.push(t);
-  }
-  return out;
 }
 
 export const fleet = new Fleet();

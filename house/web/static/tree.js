@@ -1,8 +1,13 @@
 // Where each node of a tree is drawn. No DOM in here: lists in, lists out.
 
+const many = 40; // nodes, from where on a row of all leaves is too wide to be looked at
+const indent = 28;
+const inColumn = 8;
+
 /**
  * layout places nodes in layers below the source. Each node hangs from the one that delivers to it,
- * else from the first that would. Widths follow the leaves, so that no two boxes overlap.
+ * else from the first that would. Widths follow the leaves, so that no two boxes overlap. In a tree of
+ * very many, the leaves of one node stand in columns below it: each has a trunk, x of the line on its left.
  */
 export function layout(list, size) {
   const nodes = list.map((n) => ({...n, kids: []}));
@@ -20,22 +25,34 @@ export function layout(list, size) {
     }
   }
   for (const n of nodes) n.above?.kids.push(n);
+  const large = nodes.length > many;
+  const gapY = size.gapY + (large ? 50 : 0);
   let next = 0;
-  let deepest = -1;
-  const top = 34 + size.gapY;
+  let bottom = 0;
+  const top = 34 + gapY;
   const place = (n, depth) => {
-    deepest = Math.max(deepest, depth);
-    n.y = top + depth * (size.height + size.gapY);
+    n.y = top + depth * (size.height + gapY);
+    bottom = Math.max(bottom, n.y + size.height);
     if (!n.kids.length) {
       n.x = next;
       next += size.width + size.gapX;
       return;
     }
-    for (const k of n.kids) place(k, depth + 1);
-    n.x = (n.kids[0].x + n.kids[n.kids.length - 1].x) / 2;
+    const leaves = large ? n.kids.filter((k) => !k.kids.length) : [];
+    const row = n.kids.filter((k) => !leaves.includes(k));
+    for (const k of row) place(k, depth + 1);
+    const columns = next;
+    leaves.forEach((k, i) => {
+      k.x = columns + indent + Math.floor(i / inColumn) * (size.width + indent);
+      k.y = n.y + size.height + gapY / 2 + (i % inColumn) * (size.height + 12);
+      k.trunk = k.x - indent / 2;
+      bottom = Math.max(bottom, k.y + size.height);
+    });
+    if (leaves.length) next = leaves[leaves.length - 1].x + size.width + size.gapX;
+    n.x = row.length ? (row[0].x + row[row.length - 1].x) / 2 : columns;
   };
   for (const n of nodes) if (!n.above) place(n, 0);
   const width = Math.max(next - size.gapX, 150);
-  if (next && next - size.gapX < width) for (const n of nodes) n.x += (width - (next - size.gapX)) / 2;
-  return {nodes, width, height: deepest < 0 ? 34 : top + deepest * (size.height + size.gapY) + size.height};
+  if (next && next - size.gapX < width) for (const n of nodes) n.x += (width - (next - size.gapX)) / 2; // few nodes: no trunks
+  return {nodes, width, height: nodes.length ? bottom : 34, large};
 }

@@ -80,23 +80,34 @@ function tile(name, chart) {
   return {element: h('div', {class: 'tile'}, h('dt', null, name), big, small, chart && h('dd', {class: 'spark'}, chart.element)), big, small, chart};
 }
 
+const atOnce = 60; // cards: each is some work every second
+
 export function fleetView() {
   const viewers = tile('Viewers', new Chart('viewers', count, 'Viewers of the fleet'));
   const out = tile('Throughput', new Chart('out_bps', rate, 'Throughput of the fleet'));
   const pumps = tile('Pumps');
   const streams = tile('Streams');
-  const search = h('input', {type: 'search', placeholder: 'Find a pump', 'aria-label': 'Find a pump', oninput: () => update()});
+  const search = h('input', {type: 'search', placeholder: 'Find a pump', 'aria-label': 'Find a pump', oninput: () => { limit = atOnce; update(); }});
   const sort = h('select', {'aria-label': 'Order of the pumps', onchange: () => update()},
     h('option', {value: 'roster'}, 'as on the roster'), h('option', {value: 'trouble'}, 'trouble first'),
     h('option', {value: 'viewers'}, 'most viewers first'), h('option', {value: 'title'}, 'by name'));
   const list = h('ul', {class: 'cards', 'aria-label': 'Pumps'});
   const none = h('p', {class: 'panel dim', hidden: true});
+  const rest = h('span', {class: 'dim', role: 'status'});
+  const more = h('button', {type: 'button', hidden: true, onclick: () => {
+    limit += atOnce;
+    update();
+  }}, 'Show more');
+  let limit = atOnce;
   const watch = new IntersectionObserver((entries) => {
-    for (const e of entries) e.target.seen = e.isIntersecting;
+    for (const e of entries) {
+      e.target.seen = e.isIntersecting;
+      if (e.isIntersecting) fleet.remember(e.target.dataset.id);
+    }
   }, {rootMargin: '300px'});
   const element = h('div', null, h('h1', {class: 'unseen'}, 'The fleet at a glance'),
     h('dl', {class: 'tiles'}, viewers.element, out.element, pumps.element, streams.element),
-    h('div', {class: 'bar-of-tools'}, h('h2', null, 'Pumps'), search, sort), list, none);
+    h('div', {class: 'bar-of-tools'}, h('h2', null, 'Pumps'), search, sort), list, none, h('p', {class: 'more'}, rest, ' ', more));
 
   const sorts = {
     roster: null,
@@ -112,11 +123,11 @@ export function fleetView() {
     say(viewers.small, t.max_viewers ? `of ${count(t.max_viewers)}` : 'watching now');
     say(out.big, rate(t.out_bps));
     say(out.small, `${rate(t.in_bps)} in`);
-    say(pumps.big, `${t.up} of ${t.pumps}`);
+    say(pumps.big, `${count(t.up)} of ${count(t.pumps)}`);
     put(pumps.element, 'data-kind', t.up < t.pumps ? 'warn' : null);
     const down = [...fleet.pumps.values()].filter((p) => p.enabled && p.state === 'down');
-    say(pumps.small, down.length ? `down: ${down.slice(0, 3).map((p) => p.title).join(', ')}${down.length > 3 ? ` and ${down.length - 3} more` : ''}` : 'up');
-    say(streams.big, `${t.streams_on} of ${t.streams}`);
+    say(pumps.small, down.length ? `down: ${down.slice(0, 3).map((p) => p.title).join(', ')}${down.length > 3 ? ` and ${count(down.length - 3)} more` : ''}` : 'up');
+    say(streams.big, `${count(t.streams_on)} of ${count(t.streams)}`);
     put(streams.element, 'data-kind', t.streams_on < t.streams ? 'warn' : null);
     say(streams.small, 'delivered somewhere');
     viewers.chart.update(fleet.total, 0);
@@ -124,6 +135,10 @@ export function fleetView() {
     const want = search.value.trim().toLowerCase();
     let shown = [...fleet.pumps.values()].filter((p) => !want || p.id.toLowerCase().includes(want) || p.title.toLowerCase().includes(want));
     if (sorts[sort.value]) shown = shown.sort(sorts[sort.value]);
+    const all = shown.length;
+    shown = shown.slice(0, limit);
+    more.hidden = all <= limit;
+    say(rest, all > limit ? `${count(limit)} of ${count(all)} pumps are shown.` : '');
     keyed(list, shown, (p) => p.id, (p) => {
       const c = card(p);
       watch.observe(c.element);

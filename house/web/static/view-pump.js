@@ -164,6 +164,7 @@ export function pumpView({steer, args}) {
     say(title, p.title);
     state.update(condition(p));
     buttons && buttons.update(p);
+    fleet.remember(id);
     const list = fleet.history.get(id) || [];
     charts[0].update(list, p.max_viewers);
     charts[1].update(list, p.max_out_bps);

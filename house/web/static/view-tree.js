@@ -53,13 +53,30 @@ function edge(a, b, kind, width) {
   const y1 = a.y + (a.height || size.height);
   const x2 = b.x + size.width / 2;
   const y2 = b.y;
+  if (b.trunk && kind === 'flows') {
+    return s('path', {class: `edge ${kind}`, d: `M${a.x + 14} ${y1}V${y1 + 22}H${b.trunk}V${b.y + size.height / 2}H${b.x}`, 'stroke-width': width});
+  }
   const bend = Math.max(24, (y2 - y1) / 2);
   return s('path', {class: `edge ${kind}`, d: `M${x1} ${y1}C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2}`, 'stroke-width': width});
 }
 
+const mostDrawn = 150;
+
+/**
+ * few leaves out what a picture of very many pumps does not need: leaves that deliver, those with the
+ * fewest viewers first. Who gives to others, and who is in trouble, is drawn before them.
+ */
+function few(list) {
+  if (list.length <= mostDrawn) return list;
+  const gives = new Set(list.map((n) => n.parent).filter(Boolean));
+  const weight = (n) => (gives.has(n.id) ? 2 : n.delivering ? 0 : 1);
+  const keep = new Set([...list].sort((a, b) => weight(b) - weight(a) || b.viewers - a.viewers).slice(0, mostDrawn));
+  return list.filter((n) => keep.has(n));
+}
+
 /** picture draws what layout has placed. */
 function picture(path, list) {
-  const {nodes, width, height} = layout(list, size);
+  const {nodes, width, height, large} = layout(list, size);
   const by = new Map(nodes.map((n) => [n.id, n]));
   const roots = nodes.filter((n) => !n.above);
   const middle = roots.length ? (roots[0].x + roots[roots.length - 1].x + size.width) / 2 : width / 2;
@@ -73,7 +90,7 @@ function picture(path, list) {
     }
     if (!n.delivering && !n.wanted.length) edges.push(edge(source, n, 'spare', 1.5));
   }
-  return s('svg', {class: 'tree', viewBox: `-8 -8 ${width + 16} ${height + 16}`, width: width + 16, height: height + 16, role: 'group', 'aria-label': `Who gives stream ${path} to whom`},
+  return s('svg', {class: large ? 'tree large' : 'tree', viewBox: `-8 -8 ${width + 16} ${height + 16}`, width: width + 16, height: height + 16, role: 'group', 'aria-label': `Who gives stream ${path} to whom`},
     s('g', {'aria-hidden': 'true'}, ...edges),
     s('g', {class: 'source', transform: `translate(${source.x} ${source.y})`}, s('rect', {width: source.width, height: source.height, rx: 17}), s('text', {x: source.width / 2, y: 22, 'text-anchor': 'middle'}, `source of ${cut(path, 12)}`)),
     ...nodes.map(box));
@@ -90,7 +107,8 @@ function toSource(stage) {
 
 /** outline is the same in words. */
 function outline(list) {
-  const below = (id) => list.filter((n) => (n.delivering ? n.parent : n.parent || n.wanted[0] || '') === id);
+  const under = Map.groupBy(list, (n) => (n.delivering ? n.parent : n.parent || n.wanted[0] || ''));
+  const below = (id) => under.get(id) || [];
   const branch = (id, deep) => {
     const kids = deep > 64 ? [] : below(id);
     return kids.length ? h('ul', null, ...kids.map((n) => h('li', null,
@@ -104,10 +122,19 @@ export function treeView({args}) {
   const facts = h('p', {class: 'dim'});
   const stage = h('div', {class: 'stage', tabindex: '0', role: 'region', 'aria-label': 'Picture of the tree, can be scrolled'});
   const words = h('div');
+  const details = h('details', {ontoggle: () => { drawn = ''; took = 0; update(); }}, h('summary', null, 'The same in words'), words);
   const element = h('div', null, h('div', {class: 'bar-of-tools'}, h('h1', null, 'Tree of pumps'), select), facts, stage,
     h('p', {class: 'legend dim'}, h('span', {class: 'key flows'}), 'delivers now ', h('span', {class: 'key spare'}), 'would be used instead'),
-    h('details', null, h('summary', null, 'The same in words'), words));
+    details);
+  let wide = 0;
+  const turned = new ResizeObserver(() => {
+    if (wide && stage.clientWidth !== wide) toSource(stage);
+    wide = stage.clientWidth;
+  });
+  turned.observe(stage);
   let drawn = '';
+  let drawnAt = 0; // ms
+  let took = 0; // ms, the last time
 
   function update() {
     if (!fleet.known) return;
@@ -125,20 +152,26 @@ export function treeView({args}) {
       drawn = '';
       return;
     }
-    say(facts, `${count(info.viewers)} viewers · ${info.pumps} pumps deliver it · ${rate(info.bps)} each, ${rate(info.out_bps)} in all`);
     const list = nodesOf(path);
+    const drawable = few(list);
+    const out = list.length - drawable.length;
+    say(facts, `${count(info.viewers)} viewers · ${count(info.pumps)} pumps deliver it · ${rate(info.bps)} each, ${rate(info.out_bps)} in all${out ? ` · ${count(out)} pumps are only in the words below, those with the fewest viewers` : ''}`);
+    if (performance.now() - drawnAt < 20 * took) return; // a large picture is drawn less often
+    const begun = performance.now();
     const now = JSON.stringify(list.map((n) => [n.id, n.title, status(n), n.viewers, n.parent, n.wanted, rate(n.bps), n.delivering, n.source]));
     if (now === drawn) return;
     drawn = now;
     const focus = document.activeElement?.closest?.('[data-id]')?.dataset.id;
     const at = stage.firstElementChild ? stage.scrollLeft : null;
-    stage.replaceChildren(picture(path, list));
+    stage.replaceChildren(picture(path, drawable));
     if (at === null) requestAnimationFrame(() => toSource(stage));
     else stage.scrollLeft = at;
-    words.replaceChildren(outline(list) || h('p', null, 'No pump has this stream.'));
+    if (list.length <= mostDrawn || details.open) words.replaceChildren(outline(list) || h('p', null, 'No pump has this stream.'));
     if (focus) stage.querySelector(`[data-id="${CSS.escape(focus)}"]`)?.focus();
     put(stage, 'data-pumps', list.length);
+    drawnAt = performance.now();
+    took = drawnAt - begun;
   }
   update();
-  return {element, update};
+  return {element, update, close: () => turned.disconnect()};
 }
