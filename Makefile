@@ -29,7 +29,7 @@ UNIT = $$(go list ./... | grep -v -e '/internal/e2e' -e '/internal/linktest')
 DEBUG_TAG  := ringbufdebug
 DEBUG_PKGS := ./ringbuf/... ./stream/...
 
-.PHONY: help build run test race stress fuzz bench bench-short bench-micro bench-house bench-peers benchcmp lint check e2e test-link soak sec package testcard clean
+.PHONY: help build run test race stress fuzz bench bench-short bench-micro bench-house bench-peers benchcmp lint check e2e test-link soak soak-house sec package testcard clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -101,6 +101,9 @@ test-link: ## two pumps with a slow, breakable line between them only (root, net
 
 soak: ## a day of churn in SOAK, after which the pump has to be what it was
 	go test -v -count 1 -timeout 2h -run '^TestSoak$$' ./internal/soak -soak $(SOAK)
+
+soak-house: ## the same with a house and a small fleet
+	go test -v -count 1 -timeout 2h -run '^TestSoakHouse$$' ./internal/soak -soak $(SOAK)
 
 sec: ## known vulnerabilities and gosec (gets both tools and the list of vulnerabilities from the module proxy)
 	scripts/sec

@@ -26,6 +26,10 @@ func (h *House) figures() *telemetry.Metrics {
 		func() uint64 { return uint64(h.delegator.Figures().Fallback) })
 	m.GaugeFunc("pump_house_relayed_viewers", "Viewers that the house serves itself.", func() float64 { return float64(h.delegator.Figures().Relaying) })
 	m.GaugeFunc("pump_house_relayed_bps", "Their streams' rates, in bit/s.", func() float64 { return float64(h.delegator.Figures().RelayBPS) })
+	m.GaugeFunc("pump_house_relayed_packets", "Packets in memory of the streams that the house serves itself.", func() float64 { return float64(h.relay.Held()) })
+	m.GaugeFunc("pump_house_places_awaited", "Places kept for viewers who were sent to pumps that have not told of them yet.",
+		func() float64 { return float64(h.delegator.Awaited()) })
+	m.GaugeFunc("pump_house_listeners", "Who hears what happens: pages, webhooks and the house itself.", func() float64 { return float64(h.fleet.Listeners()) })
 	told := func(what string, of func(hooks.Figures) int64) {
 		m.CounterFunc("pump_house_webhook_events_total", "Events for webhooks, by what became of them; failed counts attempts.",
 			func() uint64 { return uint64(of(h.hooks.Figures())) }, telemetry.L("result", what))

@@ -68,3 +68,6 @@ func (p *Pump) Taken() (viewers int, bitsPerSecond, refused int64) {
 	u := p.limits.Usage()
 	return u.Viewers + u.Pumps, u.Bandwidth + u.PumpBandwidth, refusedByLimits(p.limits)
 }
+
+// Held returns how many packets are in memory.
+func (p *Pump) Held() int { return p.pool.Live() }

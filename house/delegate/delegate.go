@@ -225,6 +225,9 @@ func (d *Delegator) Figures() Figures {
 	return f
 }
 
+// Awaited returns how many places are kept for viewers who were sent to pumps that have not told of them yet.
+func (d *Delegator) Awaited() int64 { return d.seats.awaited(d.opts.Now().UnixNano()) }
+
 // remote is the other end of the connection.
 func remote(r *http.Request) netip.Addr {
 	a, err := netip.ParseAddrPort(r.RemoteAddr)

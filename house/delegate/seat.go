@@ -98,6 +98,24 @@ func (s *seats) keep(x *index) {
 	}
 }
 
+// awaited returns how many viewers were sent to pumps that have not told of them yet.
+func (s *seats) awaited(now int64) (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.byPump {
+		n += t.awaited(now)
+	}
+	return n
+}
+
+// awaited returns how many viewers were sent here of whom the pump has not told yet.
+func (t *seat) awaited(now int64) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.settle(now)
+	return t.total
+}
+
 // fresh takes in what the pump has said since.
 func (t *seat) fresh(now int64) {
 	if t.pump.Report() == t.report.Load() && t.pump.Wanted() == t.wanted.Load() && now < t.due.Load() {

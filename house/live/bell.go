@@ -95,6 +95,13 @@ func (f *Fleet) Subscribe(buffer int, want func(Kind) bool) *Subscription {
 	return s
 }
 
+// Listeners returns how many subscriptions there are.
+func (f *Fleet) Listeners() int {
+	f.bell.mu.Lock()
+	defer f.bell.mu.Unlock()
+	return len(f.bell.subs)
+}
+
 // Recent returns the last happenings that are remembered, the oldest first.
 func (f *Fleet) Recent() []Happening {
 	b := &f.bell

@@ -27,6 +27,8 @@ type Pump interface {
 	// Taken returns what viewers take of the limits, and how many were refused for them since the start.
 	Taken() (viewers int, bitsPerSecond, refused int64)
 
+	Held() int // packets in memory
+
 	// Stop ends every viewing in order, at the latest when ctx is done.
 	Stop(ctx context.Context) error
 }
@@ -150,6 +152,15 @@ func (r *Relay) Taken() (viewers int, bitsPerSecond, refused int64) {
 	}
 	viewers, bitsPerSecond, refused = (*p).Taken()
 	return viewers, bitsPerSecond, refused + r.full.Load()
+}
+
+// Held returns how many packets of streams are in memory.
+func (r *Relay) Held() int {
+	p := r.pump.Load()
+	if p == nil {
+		return 0
+	}
+	return (*p).Held()
 }
 
 // Stop ends every viewing, at the latest when ctx is done. Later calls do nothing.

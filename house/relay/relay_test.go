@@ -64,6 +64,8 @@ func (p *ownPump) Taken() (viewers int, bits, refused int64) {
 	return viewers, int64(viewers) * p.bits, 0
 }
 
+func (p *ownPump) Held() int { return 0 }
+
 func (p *ownPump) Stop(context.Context) error {
 	p.leave()
 	p.mu.Lock()

@@ -5,5 +5,9 @@
 // pump has forgotten them its figures are read: goroutines, descriptors, packets held, memory. They have to be back where
 // they were after the first round, which fills the pools that stay.
 //
-// `go test` runs a short form; `make soak` a long one, whose length is SOAK.
+// A real house with three real pumps goes through the same: viewers who are sent on, served by the house itself, or never arrive
+// where they were sent, pages, log-ins, rosters, streams and tokens that come and go, kicks, pumps that are killed, a slow
+// webhook. Places kept for viewers, and who listens to what happens, have to be back too.
+//
+// `go test` runs short forms; `make soak` and `make soak-house` long ones, whose length is SOAK.
 package soak

@@ -27,16 +27,23 @@ type pump struct {
 	stderr           *os.File
 }
 
+// build makes one of our programs.
+func build(t *testing.T, name string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), name)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "../../cmd/"+name).CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", name, err, out)
+	}
+	return binary
+}
+
 // startPump builds and runs a pump until the end of the test, when it has to end in order.
 func startPump(t *testing.T) *pump {
 	t.Helper()
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "stream-pump")
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "../../cmd/stream-pump").CombinedOutput(); err != nil {
-		t.Fatalf("building stream-pump: %v\n%s", err, out)
-	}
+	binary := build(t, "stream-pump")
 	ports := freePorts(t, 3)
 	p := &pump{port: ports[0], tls: ports[1], admin: ports[2], config: filepath.Join(dir, "pump.yaml")}
 	p.client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
@@ -115,34 +122,48 @@ type standing struct {
 // look reads the metrics page.
 func (p *pump) look(t *testing.T) standing {
 	t.Helper()
-	resp, err := p.client.Get(p.adminURL("/metrics"))
+	f := readFigures(t, p.client, p.adminURL("/metrics"))
+	return standing{
+		goroutines: f.of(t, "go_goroutines"), files: f.of(t, "process_open_fds"), connections: f.of(t, "stream_pump_connections"),
+		sessions: f.of(t, "stream_pump_push_sessions"), slabs: f.of(t, "stream_pump_slabs_live"), viewers: f.of(t, "stream_pump_viewers"),
+		served: f.of(t, "stream_pump_viewers_total"), memory: f.of(t, "process_resident_memory_bytes"), heap: f.of(t, "go_memstats_heap_inuse_bytes"),
+	}
+}
+
+// figures are sums of a metrics page, over all labels.
+type figures map[string]float64
+
+func readFigures(t *testing.T, client *http.Client, url string) figures {
+	t.Helper()
+	resp, err := client.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	sum := map[string]float64{}
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s", url, resp.Status)
+	}
+	f := figures{}
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		series, value, ok := strings.Cut(lines.Text(), " ")
-		if !ok || strings.HasPrefix(series, "#") {
+		i := strings.LastIndexByte(lines.Text(), ' ')
+		if i < 0 || strings.HasPrefix(lines.Text(), "#") {
 			continue
 		}
 		var v float64
-		_, _ = fmt.Sscan(value, &v)
-		name, _, _ := strings.Cut(series, "{")
-		sum[name] += v
+		_, _ = fmt.Sscan(lines.Text()[i+1:], &v)
+		name, _, _ := strings.Cut(lines.Text()[:i], "{")
+		f[name] += v
 	}
-	n := func(name string) int {
-		v, there := sum[name]
-		if !there {
-			t.Fatalf("no %s on the metrics page", name)
-		}
-		return int(v)
+	return f
+}
+
+func (f figures) of(t *testing.T, name string) int {
+	t.Helper()
+	v, there := f[name]
+	if !there {
+		t.Fatalf("no %s on the metrics page", name)
 	}
-	return standing{
-		goroutines: n("go_goroutines"), files: n("process_open_fds"), connections: n("stream_pump_connections"),
-		sessions: n("stream_pump_push_sessions"), slabs: n("stream_pump_slabs_live"), viewers: n("stream_pump_viewers"),
-		served: n("stream_pump_viewers_total"), memory: n("process_resident_memory_bytes"), heap: n("go_memstats_heap_inuse_bytes"),
-	}
+	return int(v)
 }
 
 // freePorts are ports that nobody else has.
