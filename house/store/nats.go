@@ -65,6 +65,7 @@ func Open(ctx context.Context, o Options) (Store, error) {
 		return nil, err
 	}
 	s.done.Go(s.beat)
+	s.done.Go(s.tidy)
 	return s, nil
 }
 

@@ -127,6 +127,9 @@ func (s *natsStore) resolve(ctx context.Context, c *change, refused error) (uint
 	case err == nil && c.revision == Absent && deletion(last.Header) && last.Sequence != c.marked:
 		c.marked = last.Sequence
 		return s.attempt(ctx, c)
+	case err != nil && c.marked != 0: // the mark was swept up meanwhile
+		c.marked = 0
+		return s.attempt(ctx, c)
 	case c.unsure: // somebody has changed it; nobody knows whether after us
 		return 0, fmt.Errorf("%w: whether it was changed before %w", ErrUnavailable, refused)
 	}

@@ -19,7 +19,7 @@ type follower struct {
 	prefix string
 	out    chan<- Change
 	known  map[string]bool // keys that are there, as was told
-	seen   map[string]bool // keys that came since the server's watch began
+	seen   map[string]bool // keys that came since the server's watch began; nil once it has told all that was there
 	at     uint64          // everything up to this revision was told
 	asked  uint64          // the leader had nothing beyond at when the store was known to be here
 	epoch  int64           // of the store that at is a revision of
@@ -196,7 +196,9 @@ func (f *follower) fetch(ctx context.Context) {
 // tell passes on what is new. Entries come in the order of their revisions, from the watch and
 // from the leader: what comes with one that is behind was told already, or is outdated.
 func (f *follower) tell(ctx context.Context, key string, value []byte, revision uint64, deleted bool) {
-	f.seen[key] = true
+	if f.seen != nil {
+		f.seen[key] = true
+	}
 	if revision <= f.at {
 		return
 	}
@@ -223,6 +225,7 @@ func (f *follower) missing(ctx context.Context) {
 			f.send(ctx, Change{Entry: Entry{Key: key}, Deleted: true})
 		}
 	}
+	f.seen = nil // else it would grow with every key that ever was
 	if !f.whole {
 		f.whole = true
 		f.send(ctx, Change{Whole: true})
