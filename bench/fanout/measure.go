@@ -81,12 +81,21 @@ func measure(ctx context.Context, dir string, c testCase, s server, duration tim
 			return row{}, err
 		}
 	}
+	if c.streams > 1 {
+		if err := pause(ctx, ringFills); err != nil {
+			return row{}, err
+		}
+	}
 	base := "mmsh://" + address
 	if s.tls {
 		base = "mmshs://" + secure
 	}
 	return audience(ctx, c, s, duration, base, admin, child.Process.Pid)
 }
+
+// ringFills is how long a ring fills, by default. A hundred of them take memory meanwhile, packet by packet and page by
+// page, which is a cost of the start and of no viewer.
+const ringFills = 20 * time.Second
 
 const configuration = `listen: ["%s"]
 admin: {listen: "%s"}
