@@ -184,9 +184,9 @@ func (l *loan) comeHome() {
 }
 
 // Draw implements stream.Intake.
-func (l *loan) Draw() {
+func (l *loan) Draw() bool {
 	if !l.state.CompareAndSwap(isLent, isDrawn) {
-		return
+		return l.state.Load() != isDrawn
 	}
 	l.draws.Add(1)
 	l.away, l.home, l.empty, l.taken = true, false, false, 0
@@ -199,10 +199,11 @@ func (l *loan) Draw() {
 	if l.over || l.home || now-l.came > int64(loanSilent) {
 		l.state.Store(atHome)
 		l.back <- struct{}{}
-		return
+		return true
 	}
 	l.state.Store(isLent)
 	l.comeHome()
+	return true
 }
 
 // read reads the connection, in place of its own Read. The end and errors are brought home.

@@ -53,6 +53,20 @@ func (g *group) Due() int64 { return g.loop.pulse.next.Load() }
 // Draws implements stream.Drawer.
 func (g *group) Draws() {}
 
+// drawTries bounds how often a source is looked at that another loop draws from, to some
+// hundred µs; a draw takes some ten.
+const drawTries = 10_000
+
+// draw has the source publish what has come, if it is lent. What another loop is about to
+// publish at this moment is waited for: with the next pass it would be two pulses old.
+func (g *group) draw() {
+	for range drawTries {
+		if g.stream.Draw() {
+			return
+		}
+	}
+}
+
 // idle tells that a pass would find nothing to do.
 func (g *group) idle() bool { return g.retryAt == 0 && g.ring.Tail() == g.seq }
 

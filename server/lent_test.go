@@ -10,24 +10,33 @@ import (
 // lentEncoder publishes one packet each time that it is drawn from, up to a number of them.
 type lentEncoder struct {
 	e         *encoder
+	pass      func() int64 // tells passes apart: another loop draws whenever one begins; nil: there is no other
+	last      int64
 	left      int
 	drawing   atomic.Bool
 	reclaimed atomic.Int32
 	over      chan struct{} // closed with the last one
 }
 
-func (s *lentEncoder) Draw() {
+func (s *lentEncoder) Draw() bool {
 	if !s.drawing.CompareAndSwap(false, true) {
-		return
+		return false
 	}
 	defer s.drawing.Store(false)
+	if s.pass != nil {
+		if now := s.pass(); now != s.last {
+			s.last = now
+			return false
+		}
+	}
 	if s.left == 0 {
-		return
+		return true
 	}
 	s.e.send(1)
 	if s.left--; s.left == 0 {
 		close(s.over)
 	}
+	return true
 }
 
 func (s *lentEncoder) Reclaim() { s.reclaimed.Add(1) }
@@ -62,6 +71,27 @@ func TestPassesDrawFromALentSource(t *testing.T) {
 		eventually(t, "the source is called home", func() bool { return src.reclaimed.Load() > 0 })
 		e.pub.Unlend()
 	})
+}
+
+// A source that another loop draws from at this moment gets another look in the same pass.
+func TestAPassLooksAgainForWhatAnotherDraws(t *testing.T) {
+	w := newWorld(t, plan{loops: 1})
+	e := w.onAir()
+	e.send(1)
+	c := w.dial()
+	tape := c.tape(play(newAgent))
+	eventually(t, "the viewer is there", func() bool { return w.stream.Viewers() == 1 })
+	src := &lentEncoder{e: e, left: 5, over: make(chan struct{}), pass: w.srv.loops[0].pulse.next.Load}
+	if !e.pub.Lend(src) {
+		t.Fatal("the passes over a viewer on a loop do not draw")
+	}
+	defer e.pub.Unlend()
+	select {
+	case <-src.over:
+	case <-time.After(patience):
+		t.Fatal("what another loop had drawn from was not looked at again")
+	}
+	eventually(t, "all packets are there", func() bool { return tape.now().packets == 6 })
 }
 
 // A connection that is handed over can be read by somebody else's function, behind the bytes that were read already.

@@ -94,7 +94,7 @@ func (l *loop) flush() {
 	var longest int64
 	for _, g := range l.takeDirty() {
 		g.listed = false
-		g.stream.Draw()
+		g.draw()
 		if g.idle() {
 			continue
 		}

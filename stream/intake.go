@@ -3,9 +3,9 @@ package stream
 // Intake is a source that can be read without waiting. Its goroutine lends it, and then the passes over the stream's
 // viewers take in what has come: that saves waking the goroutine for packets that nobody looks at before the pass.
 type Intake interface {
-	// Draw publishes what has come. It waits for nothing and does nothing where another draws already. It is called
-	// from event loops, often.
-	Draw()
+	// Draw publishes what has come. It waits for nothing. Where another draws at this moment it does nothing and
+	// reports false: what that one publishes is not there yet. It is called from event loops, often.
+	Draw() bool
 	// Reclaim asks for the source back, because nobody is going to draw any more. It must not block. Any goroutine.
 	Reclaim()
 }
@@ -41,10 +41,10 @@ func (s *Stream) Drawn() bool { return s.drawn.Load() }
 func (s *Stream) Lent() bool { return s.intake.Load() != nil }
 
 // Draw has the source publish what has come, if it is lent. It takes no lock, waits for nothing and allocates nothing.
-func (s *Stream) Draw() {
-	if in := s.intake.Load(); in != nil {
-		(*in).Draw()
-	}
+// It reports false when another draws at this moment, see [Intake].
+func (s *Stream) Draw() bool {
+	in := s.intake.Load()
+	return in == nil || (*in).Draw()
 }
 
 // allDraw tells whether every waker draws, and there is one.
