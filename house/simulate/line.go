@@ -39,6 +39,7 @@ func (l *line) post(ctx context.Context, path string, question, answer any) erro
 		return err
 	}
 	r.Header.Set("Content-Type", "application/json")
+	r.Header["Idempotency-Key"] = nil // told twice is told once: it may go again when a connection turns out to be closed
 	a, err := l.do(r)
 	if err != nil {
 		return err

@@ -54,6 +54,9 @@ func newEmbedded(o Options) (*embedded, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of the store: %w", err)
 	}
+	for _, above := range []string{filepath.Dir(o.Dir), filepath.Dir(filepath.Dir(o.Dir))} {
+		_ = syncDir(above) // they may be as new as the folder itself; that of others may not be ours to open
+	}
 	e := &embedded{opts: o, log: o.Log, says: newServerLog(o.Log), password: rand.Text(), stop: make(chan struct{})}
 	e.reserve.Store(defaultReserve)
 	if o.Cluster.Listen == "" {

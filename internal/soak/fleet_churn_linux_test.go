@@ -93,6 +93,29 @@ func (c *fleetChurn) wander(ctx context.Context, n int) {
 
 var agents = []string{"NSPlayer/12.0.7601.17514", "VLC/3.0.18 LibVLC/3.0.18", "Lavf/59.27.100"}
 
+// acquaint makes so many viewers known to the house, which keeps room for a million of them, and of that room the system gives
+// it what was touched.
+func (c *fleetChurn) acquaint(t *testing.T, n int) {
+	t.Helper()
+	transport := &http.Transport{MaxIdleConnsPerHost: 8}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: time.Minute, CheckRedirect: c.client.CheckRedirect}
+	var all sync.WaitGroup
+	for k := range 8 {
+		all.Go(func() {
+			for i := range n / 8 {
+				resp, err := client.Get(c.url(fmt.Sprintf("/streams/studio?id=known-%d-%d", k, i)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = resp.Body.Close()
+			}
+		})
+	}
+	all.Wait()
+}
+
 // page is a browser: it logs in, follows the fleet, and logs out, or is gone without a word.
 func (c *fleetChurn) page(ctx context.Context, r *rand.Rand) {
 	base := []func(string) string{c.url, c.secure}[r.IntN(2)]
