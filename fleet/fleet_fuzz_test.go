@@ -83,10 +83,11 @@ func FuzzHouseMessages(f *testing.F) {
 
 func FuzzHello(f *testing.F) {
 	f.Add([]byte(`{"pump":"ottawa","boot":"0123456789abcdef","url":"http://192.0.2.1:8086","port":8086}`))
+	f.Add([]byte(`{"pump":"@house-1","boot":"0123456789abcdef","url":"http://192.0.2.1:8086","port":8086}`))
 	f.Add([]byte(`{"url":"http://[::1%25eth0]:8086/"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var h Hello
-		if Decode(bytes.NewReader(data), "", &h) == nil && h.Check() == nil && !ValidID(h.Pump) {
+		if Decode(bytes.NewReader(data), "", &h) == nil && h.Check() == nil && !ValidID(h.Pump) && !ValidHouseID(h.Pump) {
 			t.Errorf("%q passes", h.Pump)
 		}
 	})
