@@ -13,10 +13,10 @@ import (
 func TestJoinersWaitWithTheirHeader(t *testing.T) {
 	for name, door := range map[string]func(*world) *client{"on a loop": (*world).dial, "TLS": (*world).dialTLS} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, plan{ring: roomy, bounds: access.Bounds{BurstBandwidth: 80_000}})
+			w := newWorld(t, plan{ring: roomy, bounds: access.Bounds{BurstBandwidth: 16_000}})
 			e := w.onAir()
 			e.send(gop)
-			first := w.watchTape(e, play(oldAgent)) // its burst costs the bucket seconds
+			first := w.watchTape(e, play(oldAgent)) // its burst costs the bucket many seconds
 			first.awaitPacket(t, e.next-1)
 			second := door(w).tape(play(oldAgent))
 			eventually(t, "it has its header", func() bool { return second.now().headers == 1 })

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stream-pump/stream-pump/asf"
 	"github.com/stream-pump/stream-pump/mmsh"
@@ -49,7 +48,7 @@ func TestDescribe(t *testing.T) {
 			c := w.dial()
 			c.TB = t
 			r := c.ask(tc.request)
-			c.ended(time.Second)
+			c.ended()
 			checkDescribe(t, r, e.raw)
 			_, v9 := r.header["Supported"]
 			if want := strings.Contains(tc.request, newAgent) || strings.Contains(tc.request, "NSServer/9"); v9 != want {

@@ -70,7 +70,7 @@ type fewFiles struct {
 // startFewFiles starts the child and returns its address too.
 func startFewFiles(t *testing.T) (f *fewFiles, addr string) {
 	t.Helper()
-	f = &fewFiles{TB: t, cmd: exec.Command(os.Args[0], "-test.run=^TestFewFilesServer$", "-test.timeout=60s")}
+	f = &fewFiles{TB: t, cmd: exec.Command(os.Args[0], "-test.run=^TestFewFilesServer$", "-test.timeout=5m")}
 	f.cmd.Env = append(os.Environ(), fewFilesEnv+"=1")
 	f.cmd.Stderr = os.Stderr
 	var err error
@@ -179,7 +179,7 @@ func TestOutOfFiles(t *testing.T) {
 			return false
 		}
 		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(patience / 10))
+		_ = c.SetDeadline(time.Now().Add(busy))
 		_, _ = io.WriteString(c, play(oldAgent))
 		line, _ := bufio.NewReader(c).ReadString('\n')
 		return line == "HTTP/1.0 200 OK\r\n"

@@ -103,7 +103,7 @@ func TestExchanges(t *testing.T) {
 				t.Errorf("Describe\n%s\nwant\n%s", head, want)
 			}
 			c.header(e)
-			c.ended(time.Second)
+			c.ended()
 
 			c = w.dial()
 			c.write(strings.ReplaceAll(lines(p.play), "#", id))
@@ -202,7 +202,7 @@ func TestConnectionsThatMayStay(t *testing.T) {
 			t.Errorf("%s: Connection: %q", tc.name, r.header.Get("Connection"))
 		}
 		if !tc.stays {
-			c.ended(time.Second)
+			c.ended()
 		} else if r := c.ask(ask("OPTIONS * HTTP/1.0")); r.status != 200 {
 			t.Errorf("%s: then %d", tc.name, r.status)
 		}

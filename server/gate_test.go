@@ -397,7 +397,7 @@ func expiring(d time.Duration, slow bool) *doorman {
 // When a viewer's time is over his stream ends, in order, with that reason; the others
 // watch on.
 func TestExpiry(t *testing.T) {
-	d := expiring(400*time.Millisecond, false)
+	d := expiring(2*time.Second, false)
 	w := newWorld(t, plan{gate: d})
 	e := w.onAir()
 	e.send(1)
@@ -440,7 +440,7 @@ func TestExpiry(t *testing.T) {
 
 // One that is in the middle of a packet and takes no more is cut off soon after its time.
 func TestExpiryOfABlockedViewer(t *testing.T) {
-	d := expiring(300*time.Millisecond, false)
+	d := expiring(time.Second, false)
 	w := newWorld(t, plan{gate: d, ring: roomy})
 	e := w.onAir()
 	e.send(1)

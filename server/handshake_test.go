@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"io"
 	"strings"
 	"testing"
@@ -17,14 +18,12 @@ func TestSlowHandshake(t *testing.T) {
 		"nothing":       func(*client) error { return nil },
 		"half a hello":  func(c *client) error { _, err := io.WriteString(c.conn, hello); return err },
 		"no TLS at all": func(c *client) error { _, err := io.WriteString(c.conn, get()); return err },
-		"byte by byte": func(c *client) error {
-			for i := range hello {
-				if _, err := io.WriteString(c.conn, hello[i:i+1]); err != nil {
-					return nil // gone by now
-				}
+		"byte by byte": func(c *client) (err error) {
+			for i := 0; i < len(hello) && err == nil; i++ {
+				_, err = io.WriteString(c.conn, hello[i:i+1])
 				time.Sleep(20 * time.Millisecond)
 			}
-			return nil
+			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -33,16 +32,21 @@ func TestSlowHandshake(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := newClient(t, conn)
-			if err := say(c); err != nil {
-				t.Fatal(err)
+			if say(c) == nil { // else it is gone by now
+				c.gone()
 			}
-			c.gone(patience)
 		})
 	}
 	t.Run("a handshake, and then nothing", func(t *testing.T) {
-		c := w.dialTLS()
-		c.TB = t
-		c.ended(patience)
+		var conn *tls.Conn
+		eventually(t, "a handshake within the term", func() (ok bool) {
+			c, err := tlsClient(w)
+			if ok = err == nil; ok {
+				conn = c.conn.(*tls.Conn)
+			}
+			return ok
+		})
+		newClient(t, conn).ended()
 	})
 	eventually(t, "nothing is left of them", func() bool { return w.limits.Usage().Connections == 0 })
 }

@@ -20,10 +20,6 @@ import (
 // idleEnv tells a copy of the test binary to be the server that a crowd does nothing at.
 const idleEnv = "STREAM_PUMP_TEST_IDLE"
 
-// idleTerm is what the server gives a head: so long that it is over only when the test says
-// so, however long the crowd takes to come.
-const idleTerm = time.Hour
-
 // standing is how the server of TestIdleCrowd is.
 type standing struct {
 	connections, goroutines int
@@ -43,12 +39,12 @@ func TestIdleCrowdServer(t *testing.T) {
 	if os.Getenv(idleEnv) == "" {
 		t.Skip("only as a child of TestIdleCrowd")
 	}
-	w := newWorld(t, plan{settings: Settings{HeadTimeout: idleTerm, LagMax: patience}})
+	w := newWorld(t, plan{settings: Settings{HeadTimeout: never}})
 	stop := w.onAir().flow(20 * time.Millisecond)
 	fmt.Printf("\naddress %s\n", w.addr)
 	for asked := bufio.NewScanner(os.Stdin); asked.Scan(); {
 		if asked.Text() == termIsOver {
-			w.elapse(idleTerm)
+			w.elapse(never)
 		}
 		runtime.GC()
 		var m runtime.MemStats

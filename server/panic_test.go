@@ -127,7 +127,7 @@ func TestPanicOfADeadlineEndsOneConnection(t *testing.T) {
 		})
 		return done
 	})
-	waiting.ended(patience)
+	waiting.ended()
 	if n := telemetry.Panics() - before; n != 1 {
 		t.Errorf("%d panics counted, want 1", n)
 	}

@@ -222,7 +222,7 @@ func TestPlainAgentsNeverGetFrames(t *testing.T) {
 			}
 			if tc.page {
 				checkPage(t, r, "pump.example:8086")
-				c.ended(time.Second)
+				c.ended()
 				return
 			}
 			tape := recordPlain(c.br, e.raw)
@@ -291,7 +291,7 @@ func TestHead(t *testing.T) {
 		if err != nil || r.status != tc.status || (r.header.Get("Content-Length") != "") != tc.length {
 			t.Errorf("%s: %v %d %v", tc.name, err, r.status, r.header)
 		}
-		c.ended(time.Second)
+		c.ended()
 		c.close()
 	}
 	eventually(t, "HEAD leaves no viewer", func() bool { return w.limits.Usage().Viewers == 0 })

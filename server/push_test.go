@@ -49,7 +49,7 @@ func TestPushIsHandedOver(t *testing.T) {
 			if r := c.reply(); string(r.body) != want {
 				t.Errorf("%s cut at %d: %q", name, cut, r.body)
 			}
-			c.ended(time.Second)
+			c.ended()
 			c.close()
 		}
 		c := dial() // behind another request

@@ -30,7 +30,7 @@ func TestKeepAlive(t *testing.T) {
 			c := w.dial()
 			c.TB = t
 			r := c.ask(post("", agent(newAgent), pragma(tc.tokens)))
-			c.ended(time.Second)
+			c.ended()
 			checkEvery(t, r)
 			if r.status != tc.status {
 				t.Fatalf("%d %s, want %d", r.status, r.reason, tc.status)
@@ -73,7 +73,7 @@ func TestOptions(t *testing.T) {
 			c := w.dial()
 			c.TB = t
 			r := c.ask(ask("OPTIONS "+tc.target+" HTTP/1.0", agent(newAgent), pragma(tc.tokens)))
-			c.ended(time.Second)
+			c.ended()
 			if r.status != 200 || r.header.Get("Allow") == "" || r.header.Get("Public") == "" || len(r.body) != 0 {
 				t.Fatalf("%d %v", r.status, r.header)
 			}

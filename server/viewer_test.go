@@ -51,7 +51,7 @@ func (w *world) closed(why Reason) (list []Viewer) {
 	return list
 }
 
-var roomy = ringbuf.Limits{Slots: 1 << 14}
+var roomy = ringbuf.Limits{Slots: 1 << 14, Duration: never}
 
 // A client with a tiny window makes nearly every write a short one.
 func TestEveryPacketWholeThroughShortWrites(t *testing.T) {
@@ -137,13 +137,18 @@ func TestStalledViewerIsDropped(t *testing.T) {
 	eachEgress(t, func(t *testing.T, egress string) {
 		for way, dial := range ways {
 			t.Run(way, func(t *testing.T) {
-				w := newWorld(t, plan{ring: roomy, egress: egress, settings: Settings{StallTimeout: 300 * time.Millisecond}})
+				w := newWorld(t, plan{ring: roomy, egress: egress})
 				e := w.onAir()
 				e.send(1)
 				other := w.watchTape(e, play(oldAgent))
 				c := dial(w, 4096)
 				c.ask(play(newAgent))
-				e.send(enough)
+				for range 100 { // in pieces that the other viewer keeps up with
+					e.send(enough / 100)
+					other.awaitPacket(t, e.next-1)
+				}
+				eventually(t, "the viewer is stuck", func() bool { return w.behind(c) })
+				w.update(func(set *Settings) { set.StallTimeout = 300 * time.Millisecond })
 				eventually(t, "the viewer is dropped", func() bool { return len(w.closed(ReasonStalled)) == 1 })
 				if got := w.closed(ReasonStalled)[0]; got.UserAgent != newAgent || got.Kind != "mmsh" || got.Stream != "x" || got.Left.IsZero() {
 					t.Errorf("%+v", got)
@@ -162,14 +167,19 @@ func TestStalledViewerIsDropped(t *testing.T) {
 
 // A source that falls silent is no stall of the viewers, however long it lasts.
 func TestSilenceIsNoStall(t *testing.T) {
-	w := newWorld(t, plan{settings: Settings{StallTimeout: 50 * time.Millisecond, HeadTimeout: 50 * time.Millisecond, SessionTimeout: 50 * time.Millisecond}})
+	w := newWorld(t, plan{})
 	e := w.onAir()
 	e.send(1)
 	tapes := []*tape{w.watchTape(e, play(oldAgent)), w.dialTLS().tape(play(oldAgent))}
 	for _, tape := range tapes {
 		tape.awaitPacket(t, 0)
 	}
+	w.update(func(set *Settings) {
+		set.StallTimeout, set.HeadTimeout, set.SessionTimeout = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
+	})
+	w.elapse(never)
 	time.Sleep(600 * time.Millisecond) // the silence itself
+	w.update(func(set *Settings) { set.StallTimeout = never })
 	e.send(1)
 	for _, tape := range tapes {
 		tape.awaitPacket(t, 1)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -57,7 +58,11 @@ type world struct {
 	encoders []*encoder
 }
 
-// plan is what a world is made with; the zero value has the defaults of a busy test.
+// never is a term that is over only when a test says so.
+const never = time.Hour
+
+// plan is what a world is made with; the zero value has the defaults of a busy test: no
+// term of a head, a lag or a stall is over because the machine is slow.
 type plan struct {
 	settings Settings
 	bounds   access.Bounds
@@ -77,6 +82,9 @@ func newWorld(t testing.TB, p plan) *world {
 	t.Helper()
 	if p.settings.PulseMin == 0 {
 		p.settings.PulseMin, p.settings.PulseMax = time.Millisecond, 5*time.Millisecond
+	}
+	for _, term := range []*time.Duration{&p.settings.HeadTimeout, &p.settings.LagMax, &p.settings.StallTimeout} {
+		*term = cmp.Or(*term, never)
 	}
 	if p.loops == 0 {
 		p.loops = 2
@@ -206,6 +214,13 @@ func (w *world) awaited() (n int) {
 	w.Helper()
 	w.onLoops(func(l *loop) { n += len(l.conns) })
 	return n
+}
+
+// update changes settings while the server runs.
+func (w *world) update(change func(set *Settings)) {
+	set := *w.srv.settings.Load()
+	change(&set)
+	w.srv.Update(set)
 }
 
 // openFiles counts the descriptors of this process.
