@@ -85,7 +85,7 @@ func newRig(t *testing.T) *rig {
 	})
 	t.Cleanup(func() {
 		r.s.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := r.s.Discard(ctx); err != nil {
 			t.Errorf("discarding the stream: %v", err)

@@ -391,7 +391,7 @@ func TestADrawAllocatesNothing(t *testing.T) {
 		_, _ = e.conn.Write(bodies[next])
 		next++
 		want += each
-		for end := time.Now().Add(10 * time.Second); ring.Tail() < want && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); ring.Tail() < want && time.Now().Before(end); {
 			d.s.Draw()
 		}
 	})

@@ -249,10 +249,10 @@ func TestPullSilence(t *testing.T) { // MUST-C3
 	t.Run("after $E(1) it may last longer", func(t *testing.T) {
 		addr := serve(t, func(ctx context.Context, conn net.Conn) {
 			_, _ = io.WriteString(conn, rex+"\r\n"+string(pullBody(raw, 0, packets(0, 3)...))+string(mmsh.AppendEnd(nil, 1)))
-			sleep(ctx, 150*time.Millisecond)
+			sleep(ctx, time.Second)
 			_, _ = conn.Write(join(mmsh.AppendChange(nil, 0), pullBody(testHeader(640), 3, packets(5, 2)...)))
 		})
-		p, _ := NewPull(PullOptions{URL: "http://" + addr, Timeout: 60 * time.Millisecond})
+		p, _ := NewPull(PullOptions{URL: "http://" + addr, Timeout: 500 * time.Millisecond})
 		r := newRig(t)
 		f := r.feed()
 		err := p.Run(t.Context(), f)

@@ -87,7 +87,7 @@ func (d *door) dial() *encoder {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	return &encoder{t: d.t, conn: conn, br: bufio.NewReader(conn)}
 }
 
@@ -458,10 +458,11 @@ func TestPushTimeouts(t *testing.T) { // MUST-S8
 		sender.Wait()
 	})
 	t.Run("between requests: closed, session deleted", func(t *testing.T) {
-		d := newDoor(t, func(o *PushOptions) { o.SessionTimeout, o.ParkTimeout = 60*time.Millisecond, 10*time.Millisecond })
+		d := newDoor(t, func(o *PushOptions) { o.ParkTimeout = 10 * time.Millisecond })
 		e := d.dial()
 		id := e.setup()
 		e.start(id, fmt.Sprintf("Content-Length: %d", len(pushBody(testHeader(320), packets(0, 3)...))))
+		d.push.SetTimeouts(time.Minute, 60*time.Millisecond, time.Minute) // from the end of this request on
 		e.send(pushBody(testHeader(320), packets(0, 3)...))
 		e.want(204)
 		d.state(stream.Connecting) // parked no longer

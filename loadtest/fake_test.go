@@ -294,7 +294,7 @@ func (s *fakeServer) push(t *testing.T, o PushOptions) {
 
 // quick are options for a run that is over in about a second.
 func quick(urls ...string) Options {
-	return Options{Clients: 10, URLs: urls, Duration: 600 * time.Millisecond, JoinTimeout: 5 * time.Second, MaxJoin: 5 * time.Second}
+	return Options{Clients: 10, URLs: urls, Duration: 600 * time.Millisecond, JoinTimeout: time.Minute, MaxJoin: time.Minute}
 }
 
 // withEachReader runs a test with both ways to read.

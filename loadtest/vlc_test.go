@@ -89,12 +89,12 @@ func ordinaryUser(t *testing.T, files ...string) *syscall.Credential {
 
 // vlcStreams says whether a description can be had.
 func vlcStreams(address string) bool {
-	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
+	conn, err := net.DialTimeout("tcp", address, time.Minute)
 	if err != nil {
 		return false
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	conn.Write(mmsh.AppendDescribeRequest(nil, mmsh.ClientParams{Path: "/x", Host: address}))
 	b := make([]byte, 15)
 	n, _ := conn.Read(b)

@@ -236,7 +236,7 @@ func TestWhoMayWatch(t *testing.T) {
 func TestSignedViewingEnds(t *testing.T) {
 	w := newWorld(t, "signing: {keys: [{name: new, secret: "+newSecret+"}]}\nstreams: [{path: card, type: test_card, play: {signed: true}}]\n")
 	w.awaitLive("card")
-	v := w.play("card?" + signed(t, newSecret, access.Grant{Stream: "card", Expires: time.Now().Add(2500 * time.Millisecond), ID: "alice"}))
+	v := w.play("card?" + signed(t, newSecret, access.Grant{Stream: "card", Expires: time.Now().Add(5 * time.Second), ID: "alice"}))
 	v.packets(1)
 	var viewers []ViewerInfo
 	w.ask("GET", "/api/v1/viewers").decode(t, &viewers)

@@ -61,7 +61,7 @@ func TestTheHouseKicksWithinASecond(t *testing.T) {
 	other.packets(1)
 	kicks := 0
 	for best := time.Hour; best > time.Second; kicks++ { // a busy machine is slow now and then, a slow pump each time
-		if kicks == 5 {
+		if kicks == 10 {
 			t.Fatalf("it took %v at best", best)
 		}
 		v := w.play("card?id=alice")

@@ -38,7 +38,7 @@ func newStage(t *testing.T, change ...func(*Options)) *stage {
 	g.Stream = New(o)
 	t.Cleanup(func() {
 		g.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := g.Discard(ctx); err != nil {
 			t.Errorf("discarding: %v", err)

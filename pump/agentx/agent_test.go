@@ -249,7 +249,7 @@ func TestSilentMaster(t *testing.T) {
 // One that stops in the middle of a message does not hold the agent for ever.
 func TestMasterThatStopsInside(t *testing.T) {
 	m := newMaster(t)
-	run(t, m, func(o *Options) { o.Answer = 100 * time.Millisecond })
+	run(t, m, func(o *Options) { o.Answer = time.Second })
 	m.welcome()
 	whole := m.message(typeGet, header{session: 7}, make([]byte, 64))
 	if _, err := m.conn.Write(whole[:40]); err != nil {
