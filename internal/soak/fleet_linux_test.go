@@ -137,7 +137,7 @@ func roster(keys bool, more ...string) string {
 
 func newHousehold(t *testing.T) *household {
 	t.Helper()
-	house, pump := build(t, "pump-house"), build(t, "stream-pump")
+	houseBinary, pumpBinary := build(t, "pump-house"), build(t, "stream-pump")
 	dir, err := os.MkdirTemp("", "soak") // the name of a socket may not be long
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func newHousehold(t *testing.T) *household {
 	h.hookServer = hook.URL
 	h.write(t, "pumps.json", roster(true))
 	h.configure(t, 0)
-	h.house = startProgram(t, filepath.Join(dir, "house.log"), house, "run", filepath.Join(dir, "house.yaml"))
+	h.house = startProgram(t, filepath.Join(dir, "house.log"), houseBinary, "run", filepath.Join(dir, "house.yaml"))
 	eventually(t, 2*time.Minute, "the house is ready", func() bool { return h.status("/readyz") == http.StatusOK })
 	h.write(t, "ca.pem", h.ask(t, http.MethodGet, "/ca.pem", ""))
 	h.logIn(t)
@@ -165,9 +165,20 @@ func newHousehold(t *testing.T) *household {
 		}
 		h.write(t, id+".yaml", terms+fmt.Sprintf("listen: [127.0.0.1:%d]\nadmin: {listen: 127.0.0.1:%d}\nhouse: {url: 'https://127.0.0.1:%d', id: %s, key: key of %s, ca: ca.pem, cache: cache-%s}\n",
 			doors[0], doors[1], h.tls, id, id, id))
-		h.pumps[id] = startProgram(t, filepath.Join(dir, id+".log"), pump, "run", filepath.Join(dir, id+".yaml"))
+		h.pumps[id] = startProgram(t, filepath.Join(dir, id+".log"), pumpBinary, "run", filepath.Join(dir, id+".yaml"))
 	}
-	eventually(t, 2*time.Minute, "viewers are sent on", func() bool { return h.status("/streams/studio.asx") == http.StatusOK })
+	eventually(t, 2*time.Minute, "the top pump serves its operator", func() bool {
+		resp, err := h.client.Get((&pump{admin: h.topAdmin}).adminURL("/readyz"))
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		return true
+	})
+	eventually(t, 2*time.Minute, "all pumps have all streams", func() bool {
+		_, calm := h.look(t)
+		return calm && h.status("/streams/studio.asx") == http.StatusOK && h.status("/streams/second.asx") == http.StatusOK
+	})
 	return h
 }
 
@@ -229,10 +240,14 @@ func (h *household) tryAsk(method, path, body string) (text string, status int) 
 	return string(b), resp.StatusCode
 }
 
-// ask wants success.
-func (h *household) ask(t *testing.T, method, path, body string) string {
+// ask wants success, and asks again while the house is not able to.
+func (h *household) ask(t *testing.T, method, path, body string) (text string) {
 	t.Helper()
-	text, status := h.tryAsk(method, path, body)
+	status := 0
+	eventually(t, 2*time.Minute, method+" "+path+" is answered", func() bool {
+		text, status = h.tryAsk(method, path, body)
+		return status != 0 && status != http.StatusServiceUnavailable
+	})
 	if status/100 != 2 {
 		t.Errorf("%s %s: %d %s", method, path, status, text)
 	}
