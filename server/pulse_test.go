@@ -1,6 +1,7 @@
 package server
 
 import (
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 // beat is a pulse whose passes are made at once, and counted.
 type beat struct {
 	*pulse
+	pass   sync.Mutex
 	passes atomic.Int32
 	again  time.Duration // wanted by the next pass
 }
@@ -19,6 +21,8 @@ type beat struct {
 func newBeat(set Settings) *beat {
 	b := &beat{}
 	b.pulse = newPulse(func() *Settings { return &set }, func() {
+		b.pass.Lock() // a pulse's passes follow each other
+		defer b.pass.Unlock()
 		b.passes.Add(1)
 		again := b.again
 		b.again = 0
