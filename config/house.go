@@ -55,6 +55,7 @@ type Relay struct {
 	Viewers   int       `yaml:"viewers" reload:"live"`   // 0: none
 	Bandwidth Bandwidth `yaml:"bandwidth" reload:"live"` // 0: no limit
 	Linger    Duration  `yaml:"linger" reload:"live"`    // a stream is kept so long after its last viewer has left
+	CA        string    `yaml:"ca" reload:"restart"`     // file, PEM: authorities of pumps and sources behind TLS, beside the system's and the house's own
 }
 
 // Telemetry is how often pumps tell what they do.

@@ -205,7 +205,7 @@ func doorsAt(list []string, port int) []string {
 func (h *House) resolve(d *decoder, exists func(string) error) {
 	files := []fileName{
 		{&h.SSLKey, "ssl_key", h.SSL}, {&h.SSLCert, "ssl_cert", h.SSL}, {&h.PumpsRosterJSON, "pumps_roster_json", true},
-		{&h.NATS.Credentials, "nats.credentials", true}, {&h.NATS.CA, "nats.ca", true},
+		{&h.NATS.Credentials, "nats.credentials", true}, {&h.NATS.CA, "nats.ca", true}, {&h.Relay.CA, "relay.ca", true},
 		{&h.NATS.Cluster.Cert, "nats.cluster.cert", true}, {&h.NATS.Cluster.Key, "nats.cluster.key", true}, {&h.NATS.Cluster.CA, "nats.cluster.ca", true},
 		{&h.Data, "data", false},
 	}

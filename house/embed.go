@@ -18,7 +18,7 @@ import (
 type Embedding struct {
 	ID      string                                  // its id in the fleet
 	Dial    func(context.Context) (net.Conn, error) // to the house, as a pump speaks to it
-	Roots   *x509.CertPool                          // of pumps behind TLS: the system's, and the house's own authority
+	Roots   *x509.CertPool                          // of pumps behind TLS: the system's, the house's own authority, and relay.ca
 	Log     *slog.Logger
 	Version string
 }
@@ -64,11 +64,10 @@ func (h *House) embed(cfg *config.House) error {
 	if h.opts.Embed == nil || cfg.Relay.Viewers == 0 || h.within != nil {
 		return nil
 	}
-	roots, err := x509.SystemCertPool()
-	if err != nil { // then there are none
-		roots = x509.NewCertPool()
+	roots, err := h.rootsOfRelay(cfg.Relay.CA)
+	if err != nil {
+		return err
 	}
-	roots.AppendCertsFromPEM(h.registry.State().Authority.PEM())
 	ln := newInside()
 	h.within = &http.Server{Handler: h.gate.Inside(), ReadHeaderTimeout: headWithin, ErrorLog: h.server.ErrorLog}
 	h.serve(ln, h.within)
@@ -82,6 +81,22 @@ func (h *House) embed(cfg *config.House) error {
 	}
 	h.relay.Start(pump)
 	return nil
+}
+
+// rootsOfRelay are the authorities that pumps behind TLS may have their certificates of.
+func (h *House) rootsOfRelay(file string) (*x509.CertPool, error) {
+	roots, err := x509.SystemCertPool()
+	if err != nil { // then there are none
+		roots = x509.NewCertPool()
+	}
+	roots.AppendCertsFromPEM(h.registry.State().Authority.PEM())
+	if file == "" {
+		return roots, nil
+	}
+	if err := addTo(roots, file); err != nil {
+		return nil, fmt.Errorf("relay.ca: %w", err)
+	}
+	return roots, nil
 }
 
 // closeRelay ends every viewing within the house; ctx bounds how long that may take.

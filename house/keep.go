@@ -51,15 +51,19 @@ func storeOptions(cfg *config.House, name string, log *slog.Logger) (store.Optio
 }
 
 func pool(file string) (*x509.CertPool, error) {
+	p := x509.NewCertPool()
+	return p, addTo(p, file)
+}
+
+func addTo(p *x509.CertPool, file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p := x509.NewCertPool()
 	if !p.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
+		return fmt.Errorf("%s holds no certificate in PEM form", file)
 	}
-	return p, nil
+	return nil
 }
 
 // seed takes over what has changed in the files.

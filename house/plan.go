@@ -10,10 +10,11 @@ import (
 )
 
 // Plan tells what putting a roster in force would do to the viewers of now. Pumps that get
-// their streams from others are no viewers: nobody sends them anywhere.
+// their streams from others are no viewers: nobody sends them anywhere. Those whom houses serve
+// themselves stay there whatever the roster says.
 func (h *House) Plan(next *roster.Roster) *roster.Plan {
 	v := h.fleet.View()
-	watchers, _ := h.fleet.Watchers(func(w *live.Watcher) bool { return w.Kind != fleet.KindPump }, math.MaxInt)
+	watchers, _ := h.fleet.Watchers(func(w *live.Watcher) bool { return w.Kind != fleet.KindPump && !fleet.ValidHouseID(w.Pump) }, math.MaxInt)
 	seats := make([]roster.Seat, len(watchers))
 	for i, w := range watchers {
 		key := strings.ToLower(w.Stream)

@@ -18,7 +18,10 @@ func TestPlanOfARunningHouse(t *testing.T) {
 	writeRoster(t, dir, `[{"id": "a", "networks": ["0.0.0.0/0"]}, {"id": "b", "networks": ["10.0.0.0/8"]}]`)
 	load := configured(t, dir, "pumps_roster_json: pumps.json\nstreams: [{path: Studio, type: test_card}]\n")
 	h := start(t, load)
-	for _, id := range []string{"a", "b"} {
+	if !h.Fleet().AddHouse("@other", false) { // whom it serves itself stays there, whatever the roster says
+		t.Fatal("the other house is not known")
+	}
+	for _, id := range []string{"a", "b", "@other"} {
 		b := &fleet.Batch{Pump: id, Boot: fleet.NewBoot(), Number: 1, First: 1, State: &fleet.State{
 			Streams: []fleet.StreamState{{Path: "Studio", State: fleet.StreamLive, BPS: 1_000_000}},
 		}}

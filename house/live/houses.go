@@ -12,6 +12,9 @@ import (
 // maxHouses bounds the houses whose own pumps are known.
 const maxHouses = 64
 
+// IsHouse tells whether it is a pump within a house.
+func (p *Pump) IsHouse() bool { return p.house }
+
 // AddHouse makes the pump within a house known, by what [fleet.HouseID] returns: it is not on
 // the roster, nobody is sent to it, and it is no carrier of streams. Its viewers are the
 // fleet's like all others. Another house is forgotten when it falls silent; own says that it is
@@ -31,7 +34,7 @@ func (f *Fleet) AddHouse(id string, own bool) bool {
 	}
 	p := &Pump{id: id, house: true, own: own}
 	p.report.Store(noReport)
-	p.wanted.Store(&roster.Pump{ID: id, Title: "the house " + id[len(fleet.HousePrefix):], Enabled: true})
+	p.wanted.Store(&roster.Pump{ID: id, Title: id[len(fleet.HousePrefix):] + " (relay)", Enabled: true})
 	v := *old
 	v.Revision++
 	v.Houses = append(slices.Clone(old.Houses), p)

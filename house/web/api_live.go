@@ -21,6 +21,7 @@ type Figures struct {
 	Time    time.Time    `json:"time"`
 	Totals  Totals       `json:"totals"`
 	Pumps   []PumpInfo   `json:"pumps" nullable:"false" doc:"those that said something, or fell silent; of a large fleet those whose condition has changed, and some others in turn"`
+	Relays  []PumpInfo   `json:"relays" nullable:"false" doc:"all"`
 	Streams []StreamInfo `json:"streams" nullable:"false" doc:"all"`
 	Lost    uint64       `json:"lost" doc:"events that were too many to be sent, since the connection was made"`
 }
@@ -120,7 +121,7 @@ func (f *follower) whole() Overview {
 		p := &l.pumps[i]
 		f.sent[p.ID] = told{marks[p.ID], condition(p), f.tick}
 	}
-	o.History = historyOf(l.view.Pumps)
+	o.History = historyOf(everyPump(l.view))
 	if len(l.view.Pumps) <= maxHistories {
 		for i, p := range l.view.Pumps {
 			o.Pumps[i].History = history(p)
@@ -148,7 +149,7 @@ func (f *follower) next(lost uint64) any {
 	}
 	marks := f.marks()
 	l := see(f.site.opts.Fleet)
-	n := Figures{Time: f.site.opts.Now().UTC(), Totals: l.totals(f.site.opts.Fleet), Pumps: []PumpInfo{}, Streams: l.streams(), Lost: lost}
+	n := Figures{Time: f.site.opts.Now().UTC(), Totals: l.totals(f.site.opts.Fleet), Pumps: []PumpInfo{}, Relays: l.relays, Streams: l.streams(), Lost: lost}
 	var rest []*PumpInfo
 	tell := func(p *PumpInfo, c string) {
 		n.Pumps = append(n.Pumps, *p)

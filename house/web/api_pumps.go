@@ -173,7 +173,7 @@ func (s *site) alter(ctx context.Context, id, ifMatch, what string, change func(
 		ifMatch = etag(s.opts.Steering.PumpRevision(id)) // read before the pump, so that nothing is changed back
 	}
 	p := s.opts.Fleet.View().Pump(id)
-	if p == nil {
+	if p == nil || p.IsHouse() {
 		return nil, errNoPump(id)
 	}
 	next := *p.Wanted()

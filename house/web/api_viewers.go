@@ -39,7 +39,7 @@ type ClientInfo struct {
 type viewersInput struct {
 	State  string `query:"state" enum:"watching,gone" default:"watching" doc:"who is there, or the last ones that have left, the latest first"`
 	Client string `query:"client" maxLength:"512" doc:"only who has this outside id"`
-	Pump   string `query:"pump" maxLength:"64"`
+	Pump   string `query:"pump" maxLength:"65" doc:"id; @ and a house's name for those whom it serves itself"`
 	Stream string `query:"stream" maxLength:"128"`
 	Search string `query:"search" maxLength:"512" doc:"only whose ids, address, stream or player contain this"`
 	Health string `query:"health" enum:"good,poor,gone,unknown"`
@@ -48,7 +48,7 @@ type viewersInput struct {
 }
 
 type viewerID struct {
-	Pump string `path:"pump" maxLength:"64"`
+	Pump string `path:"pump" maxLength:"65"`
 	ID   string `path:"id" maxLength:"64" doc:"the pump's id of the viewer"`
 }
 
@@ -225,7 +225,7 @@ func (s *site) kick(ctx context.Context, at map[string]target, whom string) (*bo
 
 func kicked(pump string, v *fleet.Viewer, now time.Time) ViewerInfo {
 	return ViewerInfo{
-		Pump: pump, ID: v.ID, Client: v.Client, Stream: v.Stream, Address: v.Address, Agent: v.Agent, Kind: v.Kind, TLS: v.TLS,
+		Pump: pump, Relayed: fleet.ValidHouseID(pump), ID: v.ID, Client: v.Client, Stream: v.Stream, Address: v.Address, Agent: v.Agent, Kind: v.Kind, TLS: v.TLS,
 		Since: now.Add(-time.Duration(v.ForMS) * time.Millisecond).UTC(), Seen: now.UTC(), Bytes: v.Bytes, LagMS: v.LagMS, Skipped: v.Skipped,
 		Health: fleet.HealthGone,
 	}

@@ -279,6 +279,7 @@ func TestThePage(t *testing.T) {
 	})
 	t.Run("the tree", func(t *testing.T) { b.tree(p) })
 	t.Run("search by id, and kick", func(t *testing.T) { b.kick() })
+	t.Run("whom the house serves itself", func(t *testing.T) { b.relayed(p) })
 	t.Run("a drain with the keyboard alone", func(t *testing.T) { b.drain() })
 	t.Run("a roster is planned, looked at, and applied", func(t *testing.T) { b.plan() })
 	t.Run("the end of the session", func(t *testing.T) {
@@ -356,6 +357,31 @@ func (b *browser) kick() {
 	b.until("the pump was asked", "document.querySelector('dialog').textContent.includes('asked just now')")
 	b.run("closing", chromedp.KeyEvent(kb.Escape))
 	b.until("it is closed, and the focus is back", "!document.querySelector('dialog[open]') && document.activeElement.textContent === 'abc'")
+}
+
+func (b *browser) relayed(p *teller) {
+	t := b.w.t
+	p.tell("ottawa", 41, 3)
+	p.relaying()
+	b.run("going there", script("location.hash = '#/tree/studio'"))
+	b.until("both houses are in the tree", "document.querySelectorAll('.node').length === 9 && document.querySelector('.node[data-id=\"@house-1\"]').ariaLabel === 'this house (relay): live, 2 viewers, from Calgary'")
+	b.picture("tree-studio-desktop-light-relay")
+	b.run("to its viewers", script("document.querySelector('.node[data-id=\"@house-1\"]').dispatchEvent(new MouseEvent('click', {bubbles: true}))"))
+	b.until("its viewers", "document.querySelectorAll('tbody tr').length === 2 && document.querySelector('tbody').textContent.includes('this house (relay)')")
+	if got := b.eval("document.querySelector('select[aria-label=Pump]').selectedOptions[0].textContent"); got != "this house (relay)" {
+		t.Errorf("chosen is %q", got)
+	}
+	b.check("viewers of a relay")
+	b.picture("viewers-desktop-light-relay")
+	b.run("kicking", chromedp.Click(chromedp.CSS("tbody button.danger")), chromedp.WaitVisible(dialog), chromedp.KeyEvent(kb.Enter))
+	b.until("the answer", "!document.querySelector('dialog[open]') && document.querySelectorAll('.toast').length > 0")
+	b.until("the house is told", "fetch('/api/v1/session').then((r) => r.ok)")
+	if got := b.w.desk.done(); !strings.Contains(got, "kick (kicked by anna) @house-1 [") {
+		t.Errorf("the pumps were told: %s", got)
+	}
+	b.run("the fleet", script("location.hash = '#/fleet'"))
+	b.until("they are in the sum", "document.querySelector('.tile').textContent.includes('3 by relay')")
+	b.picture("fleet-desktop-light-relay")
 }
 
 func (b *browser) drain() {

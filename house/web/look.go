@@ -1,6 +1,7 @@
 package web
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -9,9 +10,10 @@ import (
 
 // look puts together what the fleet does now.
 type look struct {
-	view  *live.View
-	links map[link]int64 // streams that pumps get from others, by who gives
-	pumps []PumpInfo
+	view   *live.View
+	links  map[link]int64 // streams that pumps get from others, by who gives
+	pumps  []PumpInfo
+	relays []PumpInfo // the pumps within houses
 }
 
 // link is a stream at the pump that gives it; an empty stream stands for all of them.
@@ -21,7 +23,7 @@ type link struct{ pump, stream string }
 // taken off there, by what the pumps downstream say.
 func see(f *live.Fleet) *look {
 	l := &look{view: f.View(), links: map[link]int64{}}
-	for _, p := range l.view.Pumps {
+	for _, p := range everyPump(l.view) {
 		if !p.Up() {
 			continue
 		}
@@ -36,8 +38,15 @@ func see(f *live.Fleet) *look {
 	for i, p := range l.view.Pumps {
 		l.pumps[i] = l.pump(p)
 	}
+	l.relays = make([]PumpInfo, len(l.view.Houses))
+	for i, p := range l.view.Houses {
+		l.relays[i] = l.pump(p)
+	}
 	return l
 }
+
+// everyPump is those of the roster, and those within houses.
+func everyPump(v *live.View) []*live.Pump { return slices.Concat(v.Pumps, v.Houses) }
 
 func (l *look) pump(p *live.Pump) PumpInfo {
 	w, r := p.Wanted(), p.Report()
@@ -103,6 +112,13 @@ func (l *look) totals(f *live.Fleet) Totals {
 	if !limited {
 		t.MaxViewers = 0
 	}
+	for i := range l.relays {
+		p := &l.relays[i]
+		t.Viewers += p.Viewers
+		t.Relayed += p.Viewers
+		t.InBPS += p.InBPS
+		t.OutBPS += p.OutBPS
+	}
 	for _, s := range l.streams() {
 		if s.Pumps > 0 && s.Type != "" {
 			t.StreamsOn++
@@ -132,6 +148,15 @@ func (l *look) streams() []StreamInfo {
 			list[at].add(&s)
 		}
 	}
+	for i := range l.relays {
+		for _, s := range l.relays[i].Streams {
+			if at, ok := place[strings.ToLower(s.Path)]; ok {
+				list[at].Viewers += s.Viewers
+				list[at].Relayed += s.Viewers
+				list[at].OutBPS += s.OutBPS
+			}
+		}
+	}
 	return list
 }
 
@@ -149,7 +174,7 @@ func (s *StreamInfo) add(p *PumpStream) {
 func (l *look) overview(o *Options) Overview {
 	return Overview{
 		House: o.House, Version: o.Version, Time: o.Now().UTC(), Revision: l.view.Revision,
-		Totals: l.totals(o.Fleet), Pumps: l.pumps, Streams: l.streams(),
+		Totals: l.totals(o.Fleet), Pumps: l.pumps, Relays: l.relays, Streams: l.streams(),
 	}
 }
 

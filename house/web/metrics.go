@@ -42,8 +42,9 @@ func (s *site) fleetMetrics() *telemetry.Metrics {
 	g := gauges{m}
 	g.is("pump_house_fleet_pumps", "Pumps on the roster.", int64(t.Pumps))
 	g.is("pump_house_fleet_pumps_up", "Pumps that were heard of lately.", int64(t.Up))
-	g.is("pump_house_fleet_viewers", "Viewers of the fleet, without pumps downstream.", t.Viewers)
-	g.is("pump_house_fleet_links", "Streams that pumps get from other pumps.", t.Links)
+	g.is("pump_house_fleet_viewers", "Viewers of the fleet, without pumps downstream; those that houses serve themselves included.", t.Viewers)
+	g.is("pump_house_fleet_relayed_viewers", "Viewers that houses serve themselves, of all houses of the fleet.", t.Relayed)
+	g.is("pump_house_fleet_links", "Streams that pumps and houses get from pumps.", t.Links)
 	g.is("pump_house_fleet_in_bps", "What pumps receive, in bit/s.", t.InBPS)
 	g.is("pump_house_fleet_out_bps", "What pumps send, in bit/s.", t.OutBPS)
 	g.is("pump_house_fleet_known_viewers", "Viewers and downstream pumps of whom the house knows address and all else.", int64(t.KnownByID))

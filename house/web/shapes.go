@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/stream-pump/stream-pump/fleet"
 	"github.com/stream-pump/stream-pump/house/live"
 	"github.com/stream-pump/stream-pump/house/roster"
 )
@@ -24,6 +25,7 @@ type Overview struct {
 	Revision uint64       `json:"revision" doc:"grows with every change of roster or streams, at this house"`
 	Totals   Totals       `json:"totals"`
 	Pumps    []PumpInfo   `json:"pumps" nullable:"false" doc:"in the order of the roster"`
+	Relays   []PumpInfo   `json:"relays" nullable:"false" doc:"the pumps within houses, which serve players that follow no redirect; they are not on the roster"`
 	Streams  []StreamInfo `json:"streams" nullable:"false"`
 	History  []Sample     `json:"history,omitempty" doc:"of the whole fleet: sums over the last two minutes, oldest first"`
 }
@@ -32,8 +34,9 @@ type Overview struct {
 type Totals struct {
 	Pumps      int   `json:"pumps" doc:"on the roster"`
 	Up         int   `json:"up"`
-	Viewers    int64 `json:"viewers" doc:"of all streams, without pumps downstream"`
-	Links      int64 `json:"links" doc:"streams that pumps get from other pumps"`
+	Viewers    int64 `json:"viewers" doc:"of all streams, without pumps downstream; relayed ones included"`
+	Relayed    int64 `json:"relayed" doc:"of these, those that houses serve themselves"`
+	Links      int64 `json:"links" doc:"streams that pumps, and houses for those whom they serve themselves, get from pumps"`
 	InBPS      int64 `json:"in_bps" doc:"bit/s"`
 	OutBPS     int64 `json:"out_bps" doc:"bit/s"`
 	Streams    int   `json:"streams" doc:"that are configured"`
@@ -104,14 +107,16 @@ type StreamInfo struct {
 	Type    string `json:"type" doc:"of the original source; empty: only pumps' own files name the stream"`
 	Enabled bool   `json:"enabled"`
 	Pumps   int    `json:"pumps" doc:"that deliver it"`
-	Viewers int64  `json:"viewers" doc:"without pumps downstream"`
+	Viewers int64  `json:"viewers" doc:"without pumps downstream; relayed ones included"`
+	Relayed int64  `json:"relayed" doc:"of these, those that houses serve themselves"`
 	BPS     int64  `json:"bps" doc:"of the stream, as the first pump that delivers it says"`
 	OutBPS  int64  `json:"out_bps"`
 }
 
 // ViewerInfo is somebody who watches, or did.
 type ViewerInfo struct {
-	Pump    string     `json:"pump" doc:"id"`
+	Pump    string     `json:"pump" doc:"id; @ and the house's name where a house serves him itself"`
+	Relayed bool       `json:"relayed" doc:"a house serves him itself"`
 	ID      string     `json:"id" doc:"the pump's; together with pump it is unique"`
 	Client  string     `json:"client" doc:"id given from outside; empty: none"`
 	Stream  string     `json:"stream"`
@@ -186,7 +191,7 @@ func settingsOf(p *roster.Pump) PumpSettings {
 
 func viewerInfo(w *live.Watcher) ViewerInfo {
 	v := ViewerInfo{
-		Pump: w.Pump, ID: w.ID, Client: w.Client, Stream: w.Stream, Address: w.Address.String(), Agent: w.Agent, Kind: w.Kind, TLS: w.TLS,
+		Pump: w.Pump, Relayed: fleet.ValidHouseID(w.Pump), ID: w.ID, Client: w.Client, Stream: w.Stream, Address: w.Address.String(), Agent: w.Agent, Kind: w.Kind, TLS: w.TLS,
 		Since: w.Since.UTC(), Seen: w.Seen.UTC(), Bytes: w.Bytes, LagMS: w.LagMS, Skipped: w.Skipped, Health: w.Health, Reason: w.Reason,
 	}
 	if w.Address == (netip.Addr{}) {

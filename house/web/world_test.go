@@ -214,7 +214,7 @@ func (d *desk) Plan(name string, text []byte) (*roster.Plan, error) {
 		f()
 	}
 	v := d.fleet.View()
-	watchers, _ := d.fleet.Watchers(nil, math.MaxInt)
+	watchers, _ := d.fleet.Watchers(func(w *live.Watcher) bool { return !fleet.ValidHouseID(w.Pump) }, math.MaxInt)
 	seats := make([]roster.Seat, len(watchers))
 	for i, w := range watchers {
 		seats[i] = roster.Seat{Pump: w.Pump, Stream: w.Stream, Address: w.Address}

@@ -18,6 +18,7 @@ class Fleet extends EventTarget {
     this.skew = 0; // the house's clock less ours
     this.totals = null;
     this.pumps = new Map(); // by id, in the order of the roster
+    this.relays = new Map(); // pumps within houses, by id
     this.streams = [];
     this.history = new Map(); // id → samples
     this.total = []; // samples of the whole fleet
@@ -34,6 +35,7 @@ class Fleet extends EventTarget {
   whole(o) {
     this.known = true;
     Object.assign(this, {house: o.house, version: o.version, totals: o.totals, streams: o.streams});
+    this.relays = new Map(o.relays.map((p) => [p.id, p]));
     this.skew = new Date(o.time) - Date.now();
     this.pumps = new Map(o.pumps.map((p) => [p.id, p]));
     this.history = new Map(o.pumps.map((p) => [p.id, p.history || this.history.get(p.id) || []]));
@@ -45,6 +47,7 @@ class Fleet extends EventTarget {
   figures(f) {
     this.totals = f.totals;
     this.streams = f.streams;
+    this.relays = new Map(f.relays.map((p) => [p.id, p]));
     for (const p of f.pumps) this.pumps.set(p.id, p);
     const at = f.time;
     for (const [id, p] of this.pumps) {
@@ -89,7 +92,9 @@ class Fleet extends EventTarget {
 
   title(id) {
     const p = this.pumps.get(id);
-    return p ? p.title : id;
+    if (p) return p.title;
+    if (!id.startsWith('@')) return id;
+    return id.slice(1) === this.house ? 'this house (relay)' : `${id.slice(1)} (relay)`;
   }
 }
 

@@ -120,7 +120,7 @@ export function fleetView() {
     const t = fleet.totals;
     if (!t) return;
     say(viewers.big, count(t.viewers));
-    say(viewers.small, t.max_viewers ? `of ${count(t.max_viewers)}` : 'watching now');
+    say(viewers.small, (t.max_viewers ? `of ${count(t.max_viewers)}` : 'watching now') + (t.relayed ? `, ${count(t.relayed)} by relay` : ''));
     say(out.big, rate(t.out_bps));
     say(out.small, `${rate(t.in_bps)} in`);
     say(pumps.big, `${count(t.up)} of ${count(t.pumps)}`);

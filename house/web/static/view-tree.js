@@ -23,8 +23,18 @@ function nodesOf(path) {
       });
     }
   }
+  for (const p of fleet.relays.values()) {
+    const at = p.streams.find((x) => x.path.toLowerCase() === key);
+    if (!at || p.state !== 'up' || !(at.viewers || at.state === 'live')) continue;
+    list.push({
+      id: p.id, title: fleet.title(p.id), pump: p, state: at.state, source: at.source, parent: at.parent && fleet.pumps.has(at.parent) ? at.parent : '', wanted: [],
+      viewers: at.viewers, bps: at.bps, in: at.in_bps, delivering: at.state === 'live' || at.state === 'fallback',
+    });
+  }
   return list;
 }
+
+const pageOf = (n) => (fleet.relays.has(n.id) ? `#/viewers//${encodeURIComponent(n.id)}` : `#/pump/${encodeURIComponent(n.id)}`);
 
 function status(n) {
   if (n.pump.state !== 'up') return {kind: n.pump.state === 'down' ? 'bad' : 'off', word: condition(n.pump).word};
@@ -39,7 +49,7 @@ const cut = (text, n) => (text.length > n ? `${text.slice(0, n - 1)}…` : text)
 
 function box(n) {
   const c = status(n);
-  return s('a', {href: `#/pump/${encodeURIComponent(n.id)}`, class: 'node', 'data-kind': c.kind, 'data-id': n.id, transform: `translate(${n.x} ${n.y})`,
+  return s('a', {href: pageOf(n), class: 'node', 'data-kind': c.kind, 'data-id': n.id, transform: `translate(${n.x} ${n.y})`,
     'aria-label': `${n.title}: ${c.word}, ${count(n.viewers)} viewers${n.parent ? `, from ${fleet.title(n.parent)}` : n.delivering ? ', from the source' : ''}`},
   s('rect', {width: size.width, height: size.height, rx: 10}),
   s('text', {x: 14, y: 26, class: 'name'}, cut(n.title, 23)),
@@ -112,7 +122,7 @@ function outline(list) {
   const branch = (id, deep) => {
     const kids = deep > 64 ? [] : below(id);
     return kids.length ? h('ul', null, ...kids.map((n) => h('li', null,
-      h('a', {href: `#/pump/${encodeURIComponent(n.id)}`}, n.title), ` ${status(n).word}, ${count(n.viewers)} viewers`, branch(n.id, deep + 1)))) : null;
+      h('a', {href: pageOf(n)}, n.title), ` ${status(n).word}, ${count(n.viewers)} viewers`, branch(n.id, deep + 1)))) : null;
   };
   return branch('', 0);
 }

@@ -75,7 +75,7 @@ export function viewersView({steer, args}) {
   let busy = false;
   let again = false;
   let closed = false;
-  let last = '';
+  let last = null;
   let took = 0;
 
   function later() {
@@ -141,12 +141,13 @@ export function viewersView({steer, args}) {
 
   let ticks = 0;
   function update(what) {
-    const names = ['', ...fleet.pumps.keys()].join();
+    const all = [...fleet.pumps.keys(), ...fleet.relays.keys()];
+    const names = all.join();
     if (names !== last) {
       last = names;
       const was = pump.value || args[1] || '';
-      pump.replaceChildren(h('option', {value: ''}, 'all pumps'), ...[...fleet.pumps.values()].map((p) => h('option', {value: p.id}, p.title)));
-      pump.value = fleet.pumps.has(was) ? was : '';
+      pump.replaceChildren(h('option', {value: ''}, 'all pumps'), ...all.map((id) => h('option', {value: id}, fleet.title(id))));
+      pump.value = all.includes(was) ? was : '';
     }
     if (what === 'figures' && ++ticks % Math.max(2, Math.ceil(took / 100)) === 0 && !busy) load(); // a long list is asked for less often
   }
