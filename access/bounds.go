@@ -18,7 +18,8 @@ type Bounds struct {
 	BurstBandwidth        int64 // bit/s, of all who join together, until they have their first packets
 	BurstBandwidthAddress int64 // bit/s
 
-	Session time.Duration // how long a viewer may watch
+	Session        time.Duration // how long a viewer may watch
+	SessionAddress time.Duration // how long there may be viewers of one address without a pause
 
 	Pumps   PumpBounds
 	Streams map[string]StreamBounds // by path; not copied, must not change afterwards

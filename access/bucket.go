@@ -61,6 +61,18 @@ func (b *Bucket) Return(n int64) {
 	}
 }
 
+// Used returns how much of the rate is taken, in bit/s: what is missing of what the bucket
+// holds when it is full. It is more than the rate while the bucket is in debt; 0 without a
+// bound.
+func (b *Bucket) Used(now int64) int64 {
+	rate := b.rate.Load()
+	if rate == 0 {
+		return 0
+	}
+	b.fill(now)
+	return max(max(rate/4, 1)-b.tokens.Load(), 0) * 4 * 8
+}
+
 // Wait returns how long it takes, in ns, until n more bytes will have gone through behind
 // those that are queued already; 0 without a bound.
 func (b *Bucket) Wait(now int64, n int64) int64 {

@@ -11,6 +11,7 @@ const (
 	LimitAddressViewers        Limit = "viewers_per_address"
 	LimitBandwidth             Limit = "bandwidth"
 	LimitAddressBandwidth      Limit = "bandwidth_per_address"
+	LimitAddressSession        Limit = "session_per_address"
 	LimitConnections           Limit = "connections"
 	LimitAddressConnections    Limit = "connections_per_address"
 	LimitConnectionRate        Limit = "connections_per_second"
@@ -33,7 +34,7 @@ const (
 // EveryLimit lists the limits in the order of the documentation.
 func EveryLimit() []Limit {
 	return []Limit{
-		LimitViewers, LimitAddressViewers, LimitBandwidth, LimitAddressBandwidth, LimitConnections, LimitAddressConnections,
+		LimitViewers, LimitAddressViewers, LimitBandwidth, LimitAddressBandwidth, LimitAddressSession, LimitConnections, LimitAddressConnections,
 		LimitConnectionRate, LimitAddressConnectionRate, LimitStreamViewers, LimitStreamBandwidth, LimitStreamRate,
 		LimitPumps, LimitAddressPumps, LimitPumpBandwidth, LimitStreamPumps, LimitBurst, LimitAddressBurst, LimitStreamBurst, LimitUplink, LimitFiles, LimitAddresses,
 	}

@@ -117,6 +117,7 @@ type Ticket struct {
 	stream   string
 	address  netip.Prefix
 	pump     bool
+	began    int64       // ns of Limits.now, when the first of the address's viewers came
 	bursts   []*Bucket   // that what it gets at once goes through
 	burst    int64       // bytes, what that is expected to be
 	queued   atomic.Bool // it waits for its turn
@@ -175,6 +176,7 @@ func (l *Limits) ask(r Request, reserve bool) (*Ticket, error) {
 	}
 	if reserve {
 		l.take(t, 1)
+		l.begin(t)
 		t.bursts = l.burstsOf(t)
 		if !t.pump {
 			t.queue()

@@ -9,6 +9,7 @@ import (
 type addressUse struct {
 	streams        []addressStream // watched as a viewer
 	viewers, pumps int
+	since          int64 // ns of Limits.now, when the first of the viewers came; while there are any
 	connections    int
 	arrivals       window  // of connections, kept only while their rate is bounded
 	burst          *Bucket // nil while the bursts of an address are not bounded

@@ -1,6 +1,9 @@
 package access
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // isPump tells whether somebody at addr who says that it is a pump is taken for one.
 func (l *Limits) isPump(addr netip.Addr) bool {
@@ -31,6 +34,8 @@ func (l *Limits) check(t *Ticket, u *streamUse, now int64) *LimitError {
 		return &LimitError{Limit: LimitStreamBandwidth, Stream: t.stream, Max: own.Bandwidth}
 	case t.address.IsValid() && passed(at.rate()+u.rate, b.BandwidthPerAddress):
 		return &LimitError{Limit: LimitAddressBandwidth, Max: b.BandwidthPerAddress}
+	case at.viewers > 0 && passed(l.now()-at.since, int64(b.SessionAddress)):
+		return &LimitError{Limit: LimitAddressSession, Max: int64(b.SessionAddress / time.Second)}
 	case passed(l.viewers.wire+u.wire+max(l.pumps.wire, b.Pumps.Bandwidth), l.uplink):
 		return &LimitError{Limit: LimitUplink, Max: l.uplink}
 	case own.ViewersPerSecond > 0 && l.joined(t.stream).full(l.now(), own.ViewersPerSecond):

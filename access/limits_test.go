@@ -231,7 +231,7 @@ func TestRatesFollowTheStream(t *testing.T) {
 	}
 	want := func(what string, viewers int64, wire int64, first int64) {
 		t.Helper()
-		if u, b := l.Usage(), l.BusiestAddresses(); u.Bandwidth != viewers || u.Wire != wire || b.Bandwidth != first {
+		if u, b := l.Usage(), l.BusiestAddresses(0); u.Bandwidth != viewers || u.Wire != wire || b.Bandwidth != first {
 			t.Errorf("%s: bandwidth %d, on the wire %d, busiest address %d; want %d, %d, %d", what, u.Bandwidth, u.Wire, b.Bandwidth, viewers, wire, first)
 		}
 	}

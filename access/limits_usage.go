@@ -1,5 +1,7 @@
 package access
 
+import "time"
+
 // Usage is what is taken of the limits now.
 type Usage struct {
 	Viewers         int
@@ -51,12 +53,15 @@ func (l *Limits) StreamUsage(path string) StreamUsage {
 // address.
 type AddressUsage struct {
 	Viewers, Pumps, Connections, Arrivals int
-	Bandwidth                             int64 // bit/s
+	Bandwidth                             int64         // bit/s
+	Burst                                 int64         // bit/s
+	Session                               time.Duration // for how long it has had viewers
 }
 
 // BusiestAddresses returns the most that any one address takes of each limit. It looks at
-// every address: for operators, not for every request.
-func (l *Limits) BusiestAddresses() AddressUsage {
+// every address: for operators, not for every request. clock is the time, in ns, of the clock
+// that MayBurst has.
+func (l *Limits) BusiestAddresses(clock int64) AddressUsage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
@@ -64,8 +69,28 @@ func (l *Limits) BusiestAddresses() AddressUsage {
 	for _, a := range l.addresses {
 		m.Viewers, m.Pumps, m.Connections = max(m.Viewers, a.viewers), max(m.Pumps, a.pumps), max(m.Connections, a.connections)
 		m.Bandwidth, m.Arrivals = max(m.Bandwidth, a.rate()), max(m.Arrivals, a.arrivals.used(now))
+		if a.burst != nil {
+			m.Burst = max(m.Burst, a.burst.Used(clock))
+		}
+		if a.viewers > 0 {
+			m.Session = max(m.Session, time.Duration(now-a.since))
+		}
 	}
 	return m
+}
+
+// BurstUsage returns what joining viewers take of the bound of all bursts together, in bit/s,
+// at now of the clock that MayBurst has; 0 without a bound.
+func (l *Limits) BurstUsage(now int64) int64 { return l.bursts.all.Used(now) }
+
+// StreamBurstUsage is BurstUsage of one stream's bound.
+func (l *Limits) StreamBurstUsage(path string, now int64) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.bursts.streams[path]; b != nil {
+		return b.Used(now)
+	}
+	return 0
 }
 
 // Uplink returns the bound of what everybody costs on the wire, in bit/s; 0 is none.

@@ -18,7 +18,8 @@ type Limits struct {
 	ConnectionsPerAddress          int       `yaml:"connections_per_address" reload:"live"`
 	ConnectionsPerSecond           int       `yaml:"connections_per_second" reload:"live"` // new ones
 	ConnectionsPerSecondPerAddress int       `yaml:"connections_per_second_per_address" reload:"live"`
-	Session                        Duration  `yaml:"session" reload:"live"` // how long a viewer may watch
+	Session                        Duration  `yaml:"session" reload:"live"`             // how long a viewer may watch
+	SessionPerAddress              Duration  `yaml:"session_per_address" reload:"live"` // how long an address may have viewers without a pause
 	Pumps                          Pumps     `yaml:"pumps"`
 }
 
@@ -94,6 +95,7 @@ func init() {
 	rules["limits.connections_per_second_per_address"] = number(0, maxPerSecondAddress)
 	rules[streamKey+".limits.viewers_per_second"] = number(0, maxPerSecond)
 	rules["limits.session"] = span(0, 10*365*24*time.Hour)
+	rules["limits.session_per_address"] = span(0, 10*365*24*time.Hour)
 	rules[streamKey+".limits.session"] = span(0, 10*365*24*time.Hour)
 	rules["uplink"] = rule{bounded: true, min: int64(UplinkAuto), max: 1e15, limits: "as in 100M or 1.5G, in bit/s; auto has it learnt, 0 leaves it open"}
 	rules["request.head_size"] = rule{bounded: true, min: 1 << 10, max: 64 << 10, limits: "1KiB to 64KiB"}

@@ -3,16 +3,18 @@ package pump
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/stream"
 )
 
 // LimitInfo is one limit in the API.
 type LimitInfo struct {
 	Limit   string `json:"limit"`   // as errors and metrics name it
 	Per     string `json:"per"`     // what it holds for: pump, address or stream
-	Unit    string `json:"unit"`    // viewers, pumps, connections, connections/s, viewers/s or bit/s
-	Used    int64  `json:"used"`    // now; of limits per address what the busiest address uses
+	Unit    string `json:"unit"`    // viewers, pumps, connections, connections/s, viewers/s, bit/s or s
+	Used    int64  `json:"used"`    // now; of limits per address what the busiest address uses; of bursts what is taken of the last quarter of a second
 	Max     int64  `json:"max"`     // 0: no limit
 	Refused uint64 `json:"refused"` // times that it kept somebody out; of a stream's limits all streams together
 }
@@ -71,19 +73,22 @@ func (p *Pump) limitsOfAll() []LimitInfo {
 		p.limit(access.LimitConnectionRate, "connections/s", int64(u.Arrivals), int64(b.ConnectionsPerSecond)),
 		p.limit(access.LimitPumps, "pumps", int64(u.Pumps), int64(b.Pumps.Count)),
 		p.limit(access.LimitPumpBandwidth, "bit/s", u.PumpBandwidth, b.Pumps.Bandwidth),
+		p.limit(access.LimitBurst, "bit/s", p.limits.BurstUsage(stream.Monotonic()), b.BurstBandwidth),
 		p.limit(access.LimitUplink, "bit/s", u.Wire, p.limits.Uplink()),
 	}
 }
 
 // limitsOfAddresses are the limits of each address, with what the busiest one uses.
 func (p *Pump) limitsOfAddresses() []LimitInfo {
-	b, busiest := p.limits.Bounds(), p.limits.BusiestAddresses()
+	b, busiest := p.limits.Bounds(), p.limits.BusiestAddresses(stream.Monotonic())
 	return []LimitInfo{
 		p.limit(access.LimitAddressViewers, "viewers", int64(busiest.Viewers), int64(b.ViewersPerAddress)),
 		p.limit(access.LimitAddressBandwidth, "bit/s", busiest.Bandwidth, b.BandwidthPerAddress),
+		p.limit(access.LimitAddressSession, "s", int64(busiest.Session/time.Second), int64(b.SessionAddress/time.Second)),
 		p.limit(access.LimitAddressConnections, "connections", int64(busiest.Connections), int64(b.ConnectionsPerAddress)),
 		p.limit(access.LimitAddressConnectionRate, "connections/s", int64(busiest.Arrivals), int64(b.ConnectionsPerSecondAddress)),
 		p.limit(access.LimitAddressPumps, "pumps", int64(busiest.Pumps), int64(b.Pumps.PerAddress)),
+		p.limit(access.LimitAddressBurst, "bit/s", busiest.Burst, b.BurstBandwidthAddress),
 	}
 }
 
@@ -100,6 +105,7 @@ func (p *Pump) describeLimits() LimitsInfo {
 				p.limit(access.LimitStreamRate, "viewers/s", int64(used.Arrivals), int64(own.ViewersPerSecond)),
 				p.limit(access.LimitStreamBandwidth, "bit/s", used.Bandwidth, own.Bandwidth),
 				p.limit(access.LimitStreamPumps, "pumps", int64(used.Pumps), int64(own.Pumps)),
+				p.limit(access.LimitStreamBurst, "bit/s", p.limits.StreamBurstUsage(s.Path(), stream.Monotonic()), own.BurstBandwidth),
 			},
 		})
 	}

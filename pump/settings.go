@@ -58,7 +58,7 @@ func boundsOf(c *config.Config) access.Bounds {
 
 		BurstBandwidth: int64(c.Burst.Bandwidth), BurstBandwidthAddress: int64(c.Burst.BandwidthPerAddress),
 
-		Session: l.Session.D(),
+		Session: l.Session.D(), SessionAddress: l.SessionPerAddress.D(),
 		Pumps: access.PumpBounds{
 			Count: l.Pumps.Count, PerAddress: l.Pumps.PerAddress, Bandwidth: int64(l.Pumps.Bandwidth), Networks: access.NewNetworks(l.Pumps.Networks...),
 		},

@@ -6,10 +6,10 @@ import (
 	"github.com/stream-pump/stream-pump/stream"
 )
 
-// lasted tells whether the viewer has watched for as long as a session may be, in ns; 0
-// is for ever. Pumps have no such bound.
-func (t *seat) lasted(now, session int64) bool {
-	return session > 0 && !t.relay && now-t.asked >= session
+// lasted tells whether the viewer has watched for as long as a session may be, or viewers of
+// its address for as long as that may be, in ns; 0 is for ever. Pumps have no such bound.
+func (t *seat) lasted(now, session, address int64) bool {
+	return !t.relay && (session > 0 && now-t.asked >= session || address > 0 && int64(t.ticket.AddressWatched()) >= address)
 }
 
 // endSessions ends whoever has watched for as long as its stream lets it.
@@ -20,15 +20,18 @@ func (s *Server) endSessions() {
 	for _, l := range s.loops {
 		l.call(s.ctx, l.endSessions)
 	}
-	now := stream.Monotonic()
+	now, address := stream.Monotonic(), int64(s.opts.Limits.SessionAddress())
 	s.crowds.each(func(g *guest) {
-		if g.seat.lasted(now, s.sessionOf(g.seat.stream)) {
+		if g.seat.lasted(now, s.sessionOf(g.seat.stream), address) {
 			g.end()
 		}
 	})
 }
 
 func (s *Server) boundsSessions() bool {
+	if s.opts.Limits.SessionAddress() > 0 {
+		return true
+	}
 	for _, st := range s.opts.Streams.All() {
 		if s.sessionOf(st) > 0 {
 			return true
@@ -42,12 +45,12 @@ func (s *Server) sessionOf(st *stream.Stream) int64 { return int64(s.opts.Limits
 
 // endSessions begins the end of the loop's viewers whose time is over. Runs on the loop.
 func (l *loop) endSessions() {
-	now := stream.Monotonic()
+	now, address := stream.Monotonic(), int64(l.srv.opts.Limits.SessionAddress())
 	var over []*viewer
 	for _, g := range l.groups {
 		session := l.srv.sessionOf(g.stream)
 		for _, v := range g.viewers {
-			if !v.expired && v.seat.lasted(now, session) {
+			if !v.expired && v.seat.lasted(now, session, address) {
 				over = append(over, v)
 			}
 		}

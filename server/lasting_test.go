@@ -74,6 +74,29 @@ func TestSessionsOfOneStream(t *testing.T) {
 	free.awaitPacket(t, free.now().last.number+10)
 }
 
+// All viewers of an address end when it has had some for so long, however often they change; who comes meanwhile and is
+// from elsewhere stays, as do pumps. Who comes back afterwards begins anew.
+func TestSessionsOfAnAddress(t *testing.T) {
+	w := newWorld(t, plan{ring: roomy})
+	e := w.onAir()
+	stop := e.flow(2 * time.Millisecond)
+	defer stop()
+	tapes := []*tape{w.watchTape(e, play(oldAgent)), w.dialTLS().tape(play(newAgent)), w.dial().plain(e)}
+	pump := w.watchTape(e, play(newAgent, pragma(mmsh.TokenRelay+"=1")))
+	for _, v := range append(tapes, pump) {
+		v.awaitPacket(t, 0)
+	}
+	w.limits.SetBounds(access.Bounds{SessionAddress: time.Millisecond})
+	eventually(t, "all viewers have left", func() bool { return w.reasons()[ReasonExpired] == len(tapes) && w.limits.Usage().Viewers == 0 })
+	w.limits.SetBounds(access.Bounds{SessionAddress: time.Hour})
+	again := w.watchTape(e, play(oldAgent))
+	again.awaitPacket(t, again.now().last.number+10)
+	pump.awaitPacket(t, pump.now().last.number+10)
+	if n := w.reasons()[ReasonExpired]; n != len(tapes) {
+		t.Errorf("%d have ended, want %d", n, len(tapes))
+	}
+}
+
 func TestSeatsLast(t *testing.T) {
 	for _, c := range []struct {
 		name         string
@@ -86,7 +109,7 @@ func TestSeatsLast(t *testing.T) {
 		{"a session that is over", seat{asked: 5}, 15, 10, true},
 		{"a pump's session", seat{asked: 5, relay: true}, 1 << 60, 10, false},
 	} {
-		if got := c.seat.lasted(c.now, c.session); got != c.want {
+		if got := c.seat.lasted(c.now, c.session, 0); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}

@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -44,6 +45,8 @@ type Options struct {
 	Every      time.Duration  // between two looks whether something is to be renewed; default 10 minutes
 }
 
+const every = 10 * time.Minute
+
 // Manager gets and renews certificates. All methods may be called from any goroutine.
 type Manager struct {
 	opts     Options
@@ -53,6 +56,8 @@ type Manager struct {
 
 	mu       sync.Mutex
 	problems map[string]string // by name: why the last attempt failed
+	disk     string            // why the folder could not be written last; empty when it could
+	until    time.Time         // when the authority wants to be asked again
 }
 
 // desk is a manager at work.
@@ -60,6 +65,7 @@ type desk struct {
 	cache  *certmagic.Cache
 	magic  *certmagic.Config
 	issuer *certmagic.ACMEIssuer
+	store  *store
 }
 
 // New makes a manager that does nothing before [Manager.Run].
@@ -67,19 +73,22 @@ func New(o Options) *Manager {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Every <= 0 {
+		o.Every = every
+	}
 	return &Manager{opts: o, problems: map[string]string{}, loaded: make(chan struct{})}
 }
 
 func (m *Manager) newDesk() *desk {
 	o := m.opts
-	log := zap.New(bridge{log: o.Log})
-	d := &desk{}
+	log := zap.New(bridge{log: o.Log, answered: m.answered})
+	d := &desk{store: newStore(o.Folder, m.wrote)}
 	d.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return d.magic, nil },
 		RenewCheckInterval: o.Every, Logger: log,
 	})
 	d.magic = certmagic.New(d.cache, certmagic.Config{
-		Storage: &certmagic.FileStorage{Path: o.Folder}, Logger: log, OnEvent: m.note,
+		Storage: d.store, Logger: log, OnEvent: m.note,
 		DefaultServerName: o.Domains[0], FallbackServerName: o.Domains[0], // players may give no name, or an address
 	})
 	d.issuer = certmagic.NewACMEIssuer(d.magic, certmagic.ACMEIssuer{
@@ -104,67 +113,81 @@ func Prepare(folder string) error {
 	return os.Remove(probe)
 }
 
-// When names are begun anew: those whose stored certificate cannot be read, soon, because
-// somebody may have put it right; the others because the library tries for a month and then
-// never again, and nobody may be near to start the program.
-const (
-	storedAnew = time.Hour
-	begunAnew  = 31 * 24 * time.Hour
-)
+// storedAnew is when stored files that cannot be read are tried again: somebody may have put them right.
+const storedAnew = time.Hour
 
 // Run gets the certificates, out of the folder or from the authority, and renews them
 // until ctx is done. It is called once.
 func (m *Manager) Run(ctx context.Context) {
 	d := m.newDesk()
+	defer d.store.release()
 	defer d.cache.Stop()
 	m.desk.Store(d)
-	names := m.begin(ctx, d, m.opts.Domains)
-	close(m.loaded)
-	for {
-		wait := storedAnew
-		if len(names) == 0 {
-			names, wait = m.opts.Domains, begunAnew // those it has, the library leaves alone
-		}
-		t := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return
-		case <-t.C:
-		}
-		names = m.begin(ctx, d, names)
+	var all, looked sync.WaitGroup
+	defer all.Wait()
+	for _, name := range m.opts.Domains {
+		looked.Add(1)
+		all.Go(func() { m.keep(ctx, d, name, looked.Done) })
 	}
+	looked.Wait()
+	close(m.loaded)
+	if err := d.cache.RenewManagedCertificates(ctx); err != nil && ctx.Err() == nil { // what has grown old while the program was away
+		m.opts.Log.Error("renewing certificates", slog.Any("error", err))
+	}
+	<-ctx.Done()
 }
 
 // Loaded is closed once Run has taken what lies in the folder.
 func (m *Manager) Loaded() <-chan struct{} { return m.loaded }
 
-// begin takes the names' certificates out of the folder, sets about getting and renewing
-// them, and returns those whose files cannot be used.
-func (m *Manager) begin(ctx context.Context, d *desk, names []string) (unusable []string) {
-	var missing []string
-	for _, name := range names {
-		if d.leaf(name) != nil {
-			continue
-		}
+// keep takes a name's certificate out of the folder, or gets one first; from then on the library renews it. It calls
+// looked when it has looked into the folder.
+func (m *Manager) keep(ctx context.Context, d *desk, name string, looked func()) {
+	looked = sync.OnceFunc(looked)
+	for got := false; ; {
 		_, err := d.magic.CacheManagedCertificate(ctx, name)
+		looked()
+		wait := storedAnew
 		switch {
 		case err == nil || ctx.Err() != nil:
-		case errors.Is(err, fs.ErrNotExist):
-			missing = append(missing, name)
+			return
+		case errors.Is(err, fs.ErrNotExist) && !got:
+			if err = d.magic.ObtainCertAsync(ctx, name); err == nil {
+				got = true
+				continue
+			}
+			m.notGot(ctx, name, err)
+			wait = m.opts.Every
 		default:
 			m.unusable(name, err)
-			unusable = append(unusable, name)
+			got = false
+		}
+		if !sleep(ctx, wait) {
+			return
 		}
 	}
-	err := d.magic.ManageAsync(ctx, missing)
-	if err == nil {
-		err = d.cache.RenewManagedCertificates(ctx) // what has grown old while the program was away
+}
+
+// notGot tells that the library has given up: it goes on for a month when the authority is to blame, and ends at once
+// when the folder is.
+func (m *Manager) notGot(ctx context.Context, name string, err error) {
+	if ctx.Err() != nil {
+		return
 	}
-	if err != nil && ctx.Err() == nil {
-		m.opts.Log.Error("getting certificates", slog.Any("error", err))
+	m.fail(name, err)
+	m.opts.Log.Error("no certificate; it is tried again", slog.String("identifier", name), slog.Any("error", err), slog.String("retrying_in", m.opts.Every.String()))
+}
+
+// sleep waits, and tells whether ctx is still not done.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
-	return unusable
 }
 
 func (m *Manager) unusable(name string, err error) {
@@ -192,13 +215,16 @@ func (m *Manager) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, 
 	return d.magic.GetCertificate(hello)
 }
 
-// note keeps what became of an attempt. The events and their fields are the library's.
-func (m *Manager) note(_ context.Context, event string, data map[string]any) error {
+// note keeps what became of an attempt, and delays one that comes too early for the authority. The events and their
+// fields are the library's.
+func (m *Manager) note(ctx context.Context, event string, data map[string]any) error {
 	name, _ := data["identifier"].(string)
 	switch event {
+	case "cert_obtaining":
+		return m.awaitTurn(ctx)
 	case "cert_failed":
 		if err, ok := data["error"].(error); ok && !errors.Is(err, context.Canceled) { // else the program ends
-			m.fail(name, err)
+			m.fail(name, m.explainLimit(name, err))
 		}
 	case "cert_obtained":
 		m.mu.Lock()
@@ -218,7 +244,7 @@ func (m *Manager) Issued() []certificate.Issued {
 	defer m.mu.Unlock()
 	var list []certificate.Issued
 	for _, name := range m.opts.Domains {
-		one := certificate.Issued{Name: name, Problem: m.problems[name]}
+		one := certificate.Issued{Name: name, Problem: cmp.Or(m.problems[name], m.disk)}
 		if d != nil {
 			one.Leaf = d.leaf(name)
 		}

@@ -25,11 +25,11 @@ func runCommand() *cli.Command {
 			if len(args) != 1 {
 				return cli.WrongUsage("wants one configuration file, as in: pump-house run pump-house.yaml")
 			}
-			load := func() (*config.House, error) { return loadFile(args[0]) }
-			cfg, err := load()
+			cfg, err := loadFile(args[0])
 			if err != nil {
 				return err
 			}
+			load := func() (*config.House, error) { return reloadFile(args[0]) }
 			return serve(p, cfg, load)
 		},
 	}
@@ -55,7 +55,15 @@ func loadFile(name string) (*config.House, error) {
 	case err == nil || errors.As(err, &problems):
 		return cfg, err
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w: %s is neither a file nor a command (pump-house -h lists the commands)", cli.ErrFile, name)
+		return nil, cli.Missing("pump-house", name)
 	}
 	return nil, fmt.Errorf("%w: %w", cli.ErrFile, err)
+}
+
+// reloadFile is loadFile for a file that was there at the start.
+func reloadFile(name string) (*config.House, error) {
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		return nil, cli.Gone(name)
+	}
+	return loadFile(name)
 }

@@ -9,11 +9,13 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/stream-pump/stream-pump/internal/acmetest"
 	"github.com/stream-pump/stream-pump/internal/testcard"
 )
 
 // The test binary is the program itself when it is called by its name.
 func TestMain(m *testing.M) {
+	acmetest.Serve()
 	testscript.Main(m, map[string]func(){"stream-pump": main})
 }
 

@@ -23,11 +23,11 @@ func runCommand() *cli.Command {
 			if len(args) != 1 {
 				return cli.WrongUsage("wants one configuration file, as in: stream-pump run stream-pump.yaml")
 			}
-			load := func() (*config.Config, error) { return loadFile(args[0]) }
-			cfg, err := load()
+			cfg, err := loadFile(args[0])
 			if err != nil {
 				return err
 			}
+			load := func() (*config.Config, error) { return reloadFile(args[0]) }
 			parse := func(name string, text []byte) (*config.Config, error) { return parseText(args[0], name, text) }
 			return serve(p, cfg, pump.Options{Load: load, Parse: parse})
 		},
@@ -41,9 +41,17 @@ func loadFile(name string) (*config.Config, error) {
 		return cfg, err
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s is neither a file nor a command (stream-pump -h lists the commands)", cli.ErrFile, name)
+		return nil, cli.Missing("stream-pump", name)
 	}
 	return nil, fmt.Errorf("%w: %w", cli.ErrFile, err)
+}
+
+// reloadFile is loadFile for a file that was there at the start.
+func reloadFile(name string) (*config.Config, error) {
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		return nil, cli.Gone(name)
+	}
+	return loadFile(name)
 }
 
 // parseText makes a configuration of a text that is to take the place of a file: relative

@@ -22,6 +22,7 @@ type Authority struct {
 	CA        string         // file of the authority of its own certificate
 	Roots     *x509.CertPool // of the certificates that it issues
 	process   *os.Process
+	own       *certtest.Authority
 }
 
 // Stop ends the authority before the test does.
@@ -84,5 +85,5 @@ func Start(t testing.TB, httpPort, tlsPort int, validity time.Duration) *Authori
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(root)
-	return &Authority{Directory: a.Directory, CA: certtest.WriteFile(t, dir, "ca.pem", own.PEM()), Roots: roots, process: cmd.Process}
+	return &Authority{Directory: a.Directory, CA: certtest.WriteFile(t, dir, "ca.pem", own.PEM()), Roots: roots, process: cmd.Process, own: own}
 }

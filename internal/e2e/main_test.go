@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/stream-pump/stream-pump/internal/acmetest"
 )
 
 // scratch is one folder for the whole run: media, the built binary, sockets. Other users may read it,
@@ -16,6 +18,7 @@ import (
 var scratch string
 
 func TestMain(m *testing.M) {
+	acmetest.Serve()
 	os.Exit(run(m))
 }
 
