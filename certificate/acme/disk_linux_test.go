@@ -63,15 +63,19 @@ func TestTheFolderCannotBeWritten(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil, mend func(*testing.T, string)
 		want        string
+		renewal     bool // tried for a renewal too, which takes a minute
 	}{
-		"it is full": {fill, empty, "no space left on device (there is no room left; make some"},
+		"it is full": {fill, empty, "no space left on device (there is no room left; make some", true},
 		"it is read-only": {
 			func(t *testing.T, folder string) { remount(t, folder, syscall.MS_RDONLY) },
 			func(t *testing.T, folder string) { remount(t, folder, 0) },
-			"read-only file system (let the user who runs the program write there",
+			"read-only file system (let the user who runs the program write there", false,
 		},
 	} {
 		for when, old := range map[string]bool{"for the first certificate": false, "for a renewal": true} {
+			if old && !c.renewal {
+				continue
+			}
 			t.Run(name+" "+when, func(t *testing.T) {
 				if old && testing.Short() {
 					t.Skip("the library makes no second attempt within a minute; left out with -short")
