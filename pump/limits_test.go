@@ -65,6 +65,29 @@ func (w *world) refused(limit string, times uint64) {
 	}
 }
 
+// The bounds of bursts and of an address's time are among the limits, by whom they are for.
+func TestLimitsOfBurstsAndTime(t *testing.T) {
+	w := newWorld(t, "limits: {session_per_address: 2h}\nburst: {bandwidth: 30M, bandwidth_per_address: 20M}\nstreams: [{path: card, type: test_card, burst: {bandwidth: 10M}}]\n")
+	w.awaitLive("card")
+	w.play("card").packets(1)
+	var info LimitsInfo
+	w.ask("GET", "/api/v1/limits").decode(t, &info)
+	found := map[string]LimitInfo{}
+	for _, l := range append(info.Limits, info.Streams[0].Limits...) {
+		found[l.Limit] = l
+	}
+	for limit, want := range map[string]LimitInfo{
+		"burst_bandwidth":             {Per: "pump", Unit: "bit/s", Max: 30e6},
+		"burst_bandwidth_per_address": {Per: "address", Unit: "bit/s", Max: 20e6},
+		"stream_burst_bandwidth":      {Per: "stream", Unit: "bit/s", Max: 10e6},
+		"session_per_address":         {Per: "address", Unit: "s", Max: 7200},
+	} {
+		if l := found[limit]; l.Per != want.Per || l.Unit != want.Unit || l.Max != want.Max || l.Used < 0 {
+			t.Errorf("%s: %+v, want %+v", limit, l, want)
+		}
+	}
+}
+
 // A downstream pump and viewers have places of their own.
 func TestPumpsAreAClassOfTheirOwn(t *testing.T) {
 	w := newWorld(t, "limits: {viewers: 1, pumps: {count: 1}}\n"+card)

@@ -1,6 +1,9 @@
 package pump
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // limitRow is a limit on the page.
 type limitRow struct {
@@ -43,6 +46,8 @@ func humanAmount(n int64, unit string) string {
 		return "0"
 	case unit == "bit/s":
 		return humanRate(n)
+	case unit == "s":
+		return (time.Duration(n) * time.Second).String()
 	}
 	return fmt.Sprint(n)
 }
