@@ -13,4 +13,7 @@
 // may have happened all the same if that is [ErrUnavailable]; any other error says that it
 // did not. When the disk is full, changes are refused with [ErrFull], and what is there
 // stays; once there is room again they are taken again.
+//
+// A store of a house that is alone which has lost something is not opened ([ErrDamaged]), nor one
+// that a newer program has written ([ErrNewer]).
 package store

@@ -67,6 +67,13 @@ func newEmbedded(o Options) (*embedded, error) {
 		return nil, err
 	}
 	e.lock = lock
+	if _, err := readWitness(o.Dir); err != nil {
+		e.says.repeats.Close()
+		return nil, errors.Join(err, lock.Close())
+	}
+	if e.syncer == nil {
+		_ = os.Remove(witnessFile(o.Dir)) // of a time when this house was alone
+	}
 	s, err := e.start()
 	if err != nil {
 		e.says.repeats.Close()

@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/stream-pump/stream-pump/telemetry"
 )
 
 // natsStore is a Store in NATS JetStream: one bucket for what is kept, one in memory for
@@ -27,6 +29,10 @@ type natsStore struct {
 	answered atomic.Int64  // when the store last answered, in ns since 1970
 	latest   atomic.Uint64 // the highest revision that is known to be there
 	epoch    atomic.Int64  // when the store was made, in ns since 1970
+
+	noting sync.Mutex // asking pulse, and what follows
+	noted  witness    // what was written down last
+	going  bool       // entries are going for good: nothing is written down meanwhile
 
 	mu        sync.Mutex
 	stream    jetstream.Stream // behind state
@@ -64,6 +70,11 @@ func Open(ctx context.Context, o Options) (Store, error) {
 		_ = s.Close()
 		return nil, err
 	}
+	if err := s.verify(ctx); err != nil {
+		s.stream, s.pulse = nil, nil // what was written down of it stays
+		_ = s.Close()
+		return nil, err
+	}
 	s.done.Go(s.beat)
 	s.done.Go(s.tidy)
 	return s, nil
@@ -73,7 +84,7 @@ func (s *natsStore) connect() error {
 	options := []nats.Option{
 		nats.Name("pump-house " + s.opts.Name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond),
 		nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond), nats.Timeout(2 * time.Second), nats.ReconnectBufSize(-1),
-		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.RetryOnFailedConnect(true),
+		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				s.log.Warn("the store is not connected", slog.Any("error", err))
@@ -100,7 +111,14 @@ func (s *natsStore) connect() error {
 			options = append(options, nats.Secure(s.opts.TLS))
 		}
 	}
-	nc, err := nats.Connect(address, options...)
+	nc, err := nats.Connect(address, append(options[:len(options):len(options)], nats.RetryOnFailedConnect(false))...)
+	if err != nil {
+		if why := refusal(err); why != "" {
+			return fmt.Errorf("connecting to the store at %s: %w (%s)", strings.Join(hosts(s.opts.URLs), ", "), err, why)
+		}
+		s.log.Warn("the store does not answer yet; it is tried again", slog.String("servers", strings.Join(hosts(s.opts.URLs), ", ")), slog.Any("error", err))
+		nc, err = nats.Connect(address, options...)
+	}
 	if err != nil {
 		return fmt.Errorf("connecting to the store: %w", err)
 	}
@@ -119,12 +137,17 @@ func (s *natsStore) connect() error {
 // prepare sees that the buckets are there, and waits for it until ctx ends: the members of
 // a cluster start one after the other.
 func (s *natsStore) prepare(ctx context.Context) error {
+	repeats := telemetry.NewRepeats(s.log, telemetry.RepeatsOptions{Every: 5 * time.Second})
+	defer repeats.Close()
 	for {
 		err := s.makeBuckets(ctx)
 		if err == nil {
 			return nil
 		}
-		s.log.Debug("the store is not ready", slog.Any("error", err))
+		if why := refusal(err); why != "" {
+			return fmt.Errorf("%w (%s)", err, why)
+		}
+		repeats.Log(slog.LevelWarn, "", "the store is not ready; it is tried again", slog.Any("error", err))
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for the store: %w", err)
@@ -250,6 +273,7 @@ func (s *natsStore) Close() error {
 	s.mu.Unlock()
 	s.cancel()
 	s.done.Wait()
+	s.noteLast()
 	if s.nc != nil {
 		s.nc.Close()
 	}

@@ -43,6 +43,10 @@ type mark struct {
 // sweep removes the marks that were left before a time.
 func (s *natsStore) sweep(ctx context.Context, before time.Time) error {
 	list, err := s.marks(ctx, before)
+	if err == nil && len(list) > 0 {
+		err = s.noteNow(ctx, len(list))
+		defer s.gone()
+	}
 	for _, m := range list {
 		if err != nil {
 			break

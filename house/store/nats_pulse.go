@@ -43,6 +43,8 @@ func (s *natsStore) feel() {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, pulseWithin)
 	defer cancel()
+	s.noting.Lock()
+	defer s.noting.Unlock()
 	info, err := stream.Info(ctx)
 	if err != nil {
 		if s.ctx.Err() == nil {
@@ -55,6 +57,9 @@ func (s *natsStore) feel() {
 		s.again()
 	}
 	s.reached(info.State.LastSeq)
+	if err := s.note(info.State, 0); err != nil {
+		s.log.Debug("store", slog.Any("error", err))
+	}
 }
 
 // reached notes that the store has come to a revision, and lets watches look that are not there.
