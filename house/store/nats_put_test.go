@@ -99,6 +99,8 @@ func TestAChangeWaitsForTheStoreToComeBack(t *testing.T) {
 func TestNothingIsAcknowledgedBeforeItIsSynced(t *testing.T) {
 	s := open(t, Options{Name: "a", Dir: t.TempDir()}).(*natsStore)
 	ctx := within(t, 60*time.Second)
+	s.noting.Lock() // else the pulse would have its note synced meanwhile
+	defer s.noting.Unlock()
 	really := s.embedded.syncer.sync
 	syncs, began, goOn := atomic.Int64{}, make(chan struct{}, 1), make(chan struct{})
 	s.embedded.syncer.sync = func() error {
