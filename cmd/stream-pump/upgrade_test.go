@@ -109,11 +109,16 @@ func TestUpgrade(t *testing.T) {
 
 func TestDemo(t *testing.T) {
 	cmd, log := startPump(t, "-log-format", "json", "demo", "-listen", "127.0.0.1:0")
-	r := await(t, log, "listening", func(r record) bool { return strings.HasPrefix(r.For, "viewers") })
-	if !strings.HasPrefix(r.Address, "127.0.0.1:") {
-		t.Errorf("listening at %s", r.Address)
-	}
-	await(t, log, "live", func(r record) bool { return r.Msg == "source connected" })
+	var listening, live bool // in no order
+	await(t, log, "listening and live", func(r record) bool {
+		if strings.HasPrefix(r.For, "viewers") {
+			if listening = true; !strings.HasPrefix(r.Address, "127.0.0.1:") {
+				t.Errorf("listening at %s", r.Address)
+			}
+		}
+		live = live || r.Msg == "source connected"
+		return listening && live
+	})
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
