@@ -301,6 +301,17 @@ func (p *Pump) Drain() {
 	p.server.Drain()
 }
 
+// closeDoors takes nobody else, but serves whoever has connected.
+func (p *Pump) closeDoors() {
+	if !p.draining.Swap(true) {
+		p.log.Info("draining: who connects from now on is the new program's", slog.Int("viewers", p.limits.Usage().Viewers))
+	}
+	p.server.Shut()
+}
+
+// attended tells whether anybody is connected, encoders aside.
+func (p *Pump) attended() bool { return p.limits.Usage().Connections > p.server.Pushing() }
+
 // Watching returns how many viewers there are.
 func (p *Pump) Watching() int { return p.limits.Usage().Viewers }
 

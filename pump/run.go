@@ -128,9 +128,10 @@ func (p *Pump) awaitEndSignal(done <-chan struct{}) bool {
 }
 
 // leave serves those who are there until they have left or the drain time is over; the
-// new program has everybody else.
+// new program has everybody else. Somebody who has connected and not asked yet is there:
+// no other program knows of him.
 func (p *Pump) leave(ctx context.Context) error {
-	p.Drain()
+	p.closeDoors()
 	if p.admin != nil {
 		p.admin.close() // operators ask the new program
 	}
@@ -140,7 +141,7 @@ func (p *Pump) leave(ctx context.Context) error {
 	defer limit.Stop()
 	look := time.NewTicker(200 * time.Millisecond)
 	defer look.Stop()
-	for p.Watching() > 0 {
+	for p.attended() {
 		select {
 		case <-look.C:
 			continue

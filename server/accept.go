@@ -108,7 +108,7 @@ func (s *Server) accept(ln net.Listener, take taker) error {
 		}()
 	}
 	wg.Wait()
-	if s.draining.Load() {
+	if s.shut.Load() {
 		return nil
 	}
 	return errors.Join(errs...)

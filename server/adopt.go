@@ -18,7 +18,7 @@ import (
 // With nil the connection is the server's. On an error, of the limits of connections or
 // [ErrServerClosed], it is the caller's still, and nothing was written.
 func (s *Server) Adopt(c net.Conn, remote netip.AddrPort, head []byte, secure bool) error {
-	if s.draining.Load() {
+	if s.shut.Load() {
 		return ErrServerClosed
 	}
 	place, err := s.opts.Limits.Connect(remote.Addr())

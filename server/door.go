@@ -181,6 +181,8 @@ func (d *door) push() {
 	req.RemoteAddr = d.srv.settings.Load().Proxies.Client(d.remote, req.Header).String()
 	req.TLS = tlsState(d.conn)
 	_ = d.conn.SetReadDeadline(time.Time{})
+	d.srv.pushing.Add(1)
+	defer d.srv.pushing.Add(-1)
 	d.srv.opts.Push.ServeConn(d.ctx, d.conn, d.br, req)
 	d.hangUp()
 }

@@ -215,7 +215,7 @@ func (s *Server) push(r *request, path string) answer {
 		}
 		return s.notAllowed(r, "POST, PUT", "an encoder sends its stream to this address with POST or PUT; to watch it, ask for the address without "+pushSuffix)
 	}
-	if s.draining.Load() {
+	if s.shut.Load() { // it may stay long, and should find who comes next
 		return s.notLive(false)
 	}
 	return answer{handOver: func(d *door) { d.push() }}

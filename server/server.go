@@ -36,8 +36,10 @@ type Server struct {
 	uplink   uplink
 	closed   closedLog
 	spare    spare
-	watching atomic.Int64 // viewers and guests
-	draining atomic.Bool
+	watching atomic.Int64  // viewers and guests
+	pushing  atomic.Int64  // encoders
+	shut     atomic.Bool   // nobody new is accepted
+	draining atomic.Bool   // and whoever asks to watch is refused
 	copied   atomic.Uint64 // bytes, by guests
 	egress   string        // set by New
 
@@ -214,7 +216,7 @@ func (s *Server) endReason() Reason {
 func (s *Server) addListener(ln net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining.Load() {
+	if s.shut.Load() {
 		return false
 	}
 	s.listeners[ln] = struct{}{}
@@ -229,16 +231,27 @@ func (s *Server) removeListener(ln net.Listener) {
 	s.accepting.Done()
 }
 
-// Drain stops accepting and refuses further viewers; those who are there stay until
-// their streams end.
-func (s *Server) Drain() {
+// Shut stops accepting, and returns when whoever was accepted is counted. They are served
+// as before: who has connected, and not asked yet, may still become a viewer.
+func (s *Server) Shut() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.draining.Store(true)
+	s.shut.Store(true)
 	for ln := range s.listeners {
 		_ = ln.Close()
 	}
+	s.mu.Unlock()
+	s.accepting.Wait()
 }
+
+// Drain stops accepting and refuses further viewers; those who are there stay until
+// their streams end.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.Shut()
+}
+
+// Pushing returns how many connections encoders have.
+func (s *Server) Pushing() int { return int(s.pushing.Load()) }
 
 // Shutdown drains, waits until every viewer has left, which the caller brings about by
 // closing the streams, or until ctx is done; then it cuts whoever is left off and stops
@@ -246,7 +259,6 @@ func (s *Server) Drain() {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	err := s.awaitEmpty(ctx)
-	s.accepting.Wait() // whoever enrolls a connection needs its event loop alive
 	s.closing.Do(func() { err = errors.Join(err, s.close()) })
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 )
@@ -65,6 +66,40 @@ func TestDrainKeepsThoseWhoAreThere(t *testing.T) {
 	}
 	if err := w.srv.Serve(w.listen()); !errors.Is(err, ErrServerClosed) {
 		t.Errorf("Serve while draining: %v", err)
+	}
+}
+
+// When another program has the listeners, nobody else knows of those who have connected and not asked yet.
+func TestWhoHasConnectedIsServedBehindShutDoors(t *testing.T) {
+	w := newWorld(t, plan{push: namedPush{}})
+	e := w.onAir()
+	e.send(1)
+	clients := map[string]*client{"silent": w.dial(), "in the middle of a head": w.dial(), "kept": w.dial(), "with TLS": w.dialTLS()}
+	head := play(newAgent)
+	clients["in the middle of a head"].write(head[:len(head)/2])
+	clients["kept"].ask(describe(newAgent, "Connection: Keep-Alive"))
+	encoder := w.dial()
+	eventually(t, "all are there", func() bool { return w.limits.Usage().Connections == len(clients)+1 })
+	w.srv.Shut()
+	if c, err := net.Dial("tcp", w.addr); err == nil {
+		_ = c.Close()
+		t.Error("still accepts")
+	}
+	if r := encoder.ask(strings.Replace(post("x"), "/x ", "/x_push ", 1)); r.status != 503 {
+		t.Errorf("an encoder: %d", r.status)
+	}
+	var tapes []*tape
+	for name, c := range clients {
+		rest := head
+		if name == "in the middle of a head" {
+			rest = head[len(head)/2:]
+		}
+		tapes = append(tapes, c.tape(rest))
+	}
+	eventually(t, "all watch", func() bool { return w.limits.Usage().Viewers == len(clients) })
+	e.send(5)
+	for _, tape := range tapes {
+		tape.awaitPacket(t, 5)
 	}
 }
 

@@ -3,9 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -87,17 +85,11 @@ func (r *renewing) shown() (*x509.Certificate, error) {
 	return c.ConnectionState().PeerCertificates[0], nil
 }
 
-// cutOff tells whether a connection was ended in mid-handshake, as by a program that ends; a server without a certificate
-// sends an alert.
-func cutOff(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-}
-
-// keepShaking has clients come all the time until the test ends; whoever is answered must see a certificate.
+// keepShaking has clients come all the time until the test ends; all of them must see a certificate.
 func (r *renewing) keepShaking() (end func()) {
 	r.shaking.Go(func() {
 		for {
-			if _, err := r.shown(); err != nil && !cutOff(err) {
+			if _, err := r.shown(); err != nil {
 				r.Errorf("a client is turned away: %v", err)
 				return
 			}

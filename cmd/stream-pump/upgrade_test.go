@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -78,10 +80,33 @@ func TestUpgrade(t *testing.T) {
 	}
 	cmd, log := startPump(t, "run", file)
 	address := await(t, log, "listening", func(r record) bool { return r.Msg == "listening" }).Address
+	await(t, log, "live", func(r record) bool { return r.Msg == "source connected" })
+	asking, err := net.Dial("tcp", address) // has asked half of what it wants, and is served all the same
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = asking.Close() }()
+	const request = "GET /streams/card HTTP/1.0\r\nUser-Agent: NSPlayer/4.1.0.3856\r\nPragma: xPlayStrm=1\r\n\r\n"
+	if _, err := io.WriteString(asking, request[:40]); err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Process.Signal(syscall.SIGUSR2); err != nil {
 		t.Fatal(err)
 	}
 	over := await(t, log, "handed over", func(r record) bool { return r.Msg == "handed over" })
+	await(t, log, "draining", func(r record) bool { return strings.HasPrefix(r.Msg, "draining") })
+	if _, err := io.WriteString(asking, request[40:]); err != nil {
+		t.Fatal(err)
+	}
+	_ = asking.SetReadDeadline(time.Now().Add(time.Minute))
+	answer := bufio.NewReader(asking)
+	if status, err := answer.ReadString('\n'); err != nil || !strings.Contains(status, " 200 ") {
+		t.Errorf("who had connected is answered %q, %v", status, err)
+	}
+	if _, err := io.CopyN(io.Discard, answer, 64<<10); err != nil {
+		t.Errorf("who had connected: %v", err)
+	}
+	_ = asking.Close()
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("the old program: %v", err)
 	}
