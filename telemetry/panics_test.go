@@ -8,6 +8,7 @@ import (
 )
 
 func TestCaughtPanicIsCountedAndToldWithItsStackOnce(t *testing.T) {
+	forgetPanics(t)
 	var b bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&b, nil))
 	before := Panics()
@@ -35,18 +36,29 @@ func TestCaughtPanicIsCountedAndToldWithItsStackOnce(t *testing.T) {
 	}
 }
 
+// forgetPanics lets a test begin as a program does: places are counted for as long as it lives.
+func forgetPanics(t *testing.T) {
+	t.Helper()
+	set := func(sites map[string]uint64) (before map[string]uint64) {
+		panics.mu.Lock()
+		defer panics.mu.Unlock()
+		before, panics.sites = panics.sites, sites
+		return before
+	}
+	before := set(map[string]uint64{})
+	t.Cleanup(func() { set(before) })
+}
+
 //go:noinline
 func provoke(m map[int]int) { m[1] = 1 }
 
 func TestPanicsOfManyPlacesShareABound(t *testing.T) {
+	forgetPanics(t)
 	panics.mu.Lock()
-	saved := panics.sites
-	panics.sites = map[string]uint64{}
 	for i := range maxPanicSites {
 		panics.sites[string(rune('a'+i))] = 1
 	}
 	panics.mu.Unlock()
-	defer func() { panics.sites = saved }()
 	func() {
 		defer func() { CaughtPanic(slog.New(slog.DiscardHandler), "a test", recover()) }()
 		provoke(nil)
