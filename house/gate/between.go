@@ -72,7 +72,10 @@ func (g *Gate) hear(_ string, data []byte) {
 	if json.Unmarshal(data, &m) != nil || m.House == g.opts.House || m.Batch == nil || m.Batch.Check(m.Batch.Pump) != nil {
 		return
 	}
-	if m.Batch.Pump == fleet.HouseID(m.House) {
+	if fleet.ValidHouseID(m.Batch.Pump) {
+		if m.Batch.Pump != fleet.HouseID(m.House) { // each house speaks of its own only
+			return
+		}
 		g.opts.Fleet.AddHouse(m.Batch.Pump, false)
 	}
 	if p := g.opts.Fleet.View().Pump(m.Batch.Pump); p != nil && m.URL != "" && fleet.ValidURL(m.URL) {

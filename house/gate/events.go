@@ -59,7 +59,7 @@ func (g *Gate) leave(l *line) bool {
 
 // events holds a pump's event stream open.
 func (g *Gate) events(w http.ResponseWriter, r *http.Request) {
-	c, fault := g.session(r)
+	c, fault := g.sender(r)
 	if fault != nil {
 		refuse(w, fault)
 		return

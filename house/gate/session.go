@@ -3,6 +3,7 @@ package gate
 import (
 	"encoding/base64"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -62,16 +63,47 @@ func (g *Gate) session(r *http.Request) (claims, *fleet.Error) {
 	if !ok {
 		return claims{}, errSession
 	}
+	if g.isOwn(c.Pump) && !isInside(r) {
+		return claims{}, errSession // it has got out
+	}
 	if e := g.valid(c); e != nil {
 		return claims{}, e
 	}
 	return c, g.newer(c)
 }
 
+// sender is session for what only pumps send: who has none is logged, by the name that he gives himself.
+func (g *Gate) sender(r *http.Request) (claims, *fleet.Error) {
+	c, fault := g.session(r)
+	if fault != nil {
+		remote := g.opts.Remote(r).String()
+		g.repeats.Log(slog.LevelWarn, "session "+remote+" "+fault.Code, "a pump without a session was refused",
+			slog.String("pump", claimed(r)), slog.String("address", remote), slog.String("reason", fault.Text))
+	}
+	return c, fault
+}
+
+// claimed is whom a request says that it is from, unproved; empty: nobody who can be.
+func claimed(r *http.Request) string {
+	id, _, ok := r.BasicAuth()
+	if !ok {
+		var c claims
+		token, _ := bearer(r)
+		text, _, _ := strings.Cut(token, ".")
+		if b, err := base64.RawURLEncoding.DecodeString(text); err == nil && json.Unmarshal(b, &c) == nil {
+			id = c.Pump
+		}
+	}
+	if !fleet.ValidID(id) && !fleet.ValidHouseID(id) {
+		return ""
+	}
+	return id
+}
+
 // valid tells whether what a session began with is good still.
 func (g *Gate) valid(c claims) *fleet.Error {
 	if g.isOwn(c.Pump) {
-		return nil // only who is inside gets such a session
+		return nil // only who is inside gets such a session, and has use of it
 	}
 	s := g.opts.Registry.State()
 	if _, _, ok := s.Pump(c.Pump); !ok {

@@ -10,7 +10,7 @@ import (
 
 // telemetry takes in a batch.
 func (g *Gate) telemetry(w http.ResponseWriter, r *http.Request) {
-	c, fault := g.session(r)
+	c, fault := g.sender(r)
 	if fault != nil {
 		refuse(w, fault)
 		return

@@ -42,8 +42,9 @@ type world struct {
 	server   *httptest.Server
 	log      *logged
 
-	mu  sync.Mutex
-	now time.Time
+	mu     sync.Mutex
+	now    time.Time
+	wanted map[string][]Parent // by its own pump
 }
 
 func (w *world) clock() time.Time {
@@ -98,8 +99,14 @@ func newHouse(t *testing.T, name string, s *store.Memory) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.fleet.AddHouse(fleet.HouseID(name), true)
+	own := &Own{ID: fleet.HouseID(name), Limits: func() (int, int64) { return 5, 0 }, Streams: func() map[string][]Parent {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.wanted
+	}}
 	w.gate, err = New(Options{
-		House: name, Fleet: w.fleet, Registry: w.registry, Bus: s.Bus(), Log: log, Now: w.clock, Parameter: "id",
+		House: name, Fleet: w.fleet, Registry: w.registry, Bus: s.Bus(), Log: log, Now: w.clock, Parameter: "id", Own: own,
 		Guard: access.GuardOptions{Now: w.clock}, Settle: 6 * time.Second,
 		Secure: func(r *http.Request) bool { return r.TLS != nil },
 		Remote: func(r *http.Request) netip.Addr {
@@ -159,6 +166,7 @@ func (w *world) stream(settings string) {
 // pump is a pump as the gate sees one.
 type pump struct {
 	w       *world
+	at      string // where the house is
 	id      string
 	boot    string
 	auth    func(*http.Request)
@@ -169,7 +177,7 @@ type pump struct {
 }
 
 func (w *world) pump(id string) *pump {
-	p := &pump{w: w, id: id, boot: fleet.NewBoot(), client: w.server.Client(), next: 1}
+	p := &pump{w: w, at: w.server.URL, id: id, boot: fleet.NewBoot(), client: w.server.Client(), next: 1}
 	p.auth = func(r *http.Request) { r.SetBasicAuth(id, "key of "+id) }
 	return p
 }
@@ -186,7 +194,7 @@ func (p *pump) do(method, path string, body, to any, auth func(*http.Request)) *
 			p.w.t.Fatal(err)
 		}
 	}
-	r, err := http.NewRequestWithContext(within(p.w.t), method, p.w.server.URL+path, bytes.NewReader(text))
+	r, err := http.NewRequestWithContext(within(p.w.t), method, p.at+path, bytes.NewReader(text))
 	if err != nil {
 		p.w.t.Fatal(err)
 	}
@@ -272,7 +280,7 @@ type stream struct {
 func (p *pump) listen(digest string) *stream {
 	p.w.t.Helper()
 	ctx, cancel := context.WithCancel(p.w.t.Context())
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.w.server.URL+fleet.PathEvents+"?digest="+digest, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.at+fleet.PathEvents+"?digest="+digest, nil)
 	if err != nil {
 		p.w.t.Fatal(err)
 	}
