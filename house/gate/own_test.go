@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/fleet"
 	"github.com/stream-pump/stream-pump/house/pki"
 	"github.com/stream-pump/stream-pump/house/roster"
@@ -268,5 +269,46 @@ func TestAHouseSpeaksOfItsOwnPumpOnly(t *testing.T) {
 	w.gate.hear("telemetry.@house-2", data)
 	if p := w.fleet.View().Pump("@house-2"); p == nil || p.Report().Viewers != 5 {
 		t.Error("what a house says of its own is not heard")
+	}
+}
+
+// The own pump comes to a stream that demands signatures with a signed address, as any pump below another does; the
+// original source knows nothing of them.
+func TestWhatTheOwnPumpShowsToOtherPumps(t *testing.T) {
+	const plain, signed, original = "mmsh://192.0.2.1:8086/streams/studio", "mmsh://192.0.2.1:8086/streams/studio?sig=studio", "mmsh://198.51.100.7/live"
+	sign := func(stream string) string { return "sig=" + stream }
+	users := []config.User{{Name: "hashed"}, {Name: "anna", Password: "hush"}}
+	for name, c := range map[string]struct {
+		play    config.Play
+		sign    func(string) string
+		parents bool
+		want    []string
+		user    string
+	}{
+		"signatures are demanded":              {config.Play{Signed: true}, sign, true, []string{signed, original}, ""},
+		"signatures or users":                  {config.Play{Signed: true, Users: users}, sign, true, []string{signed, original}, ""},
+		"the house has no key to sign with":    {config.Play{Signed: true}, nil, true, []string{plain, original}, ""},
+		"everybody may watch":                  {config.Play{}, sign, true, []string{plain, original}, ""},
+		"a user's name is demanded":            {config.Play{Users: users}, sign, true, []string{plain, original}, "anna"},
+		"no pump has it: the original, as was": {config.Play{Signed: true}, sign, false, []string{original}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := config.Stream{Path: "studio", Type: config.TypePull, Play: c.play, Sources: []config.Source{{Type: config.TypePull, URL: original}}}
+			var parents []Parent
+			if c.parents {
+				parents = []Parent{{ID: "ottawa", URL: "http://192.0.2.1:8086"}}
+			}
+			names := map[string]string{}
+			if !fromWhomever(&s, parents, names, c.sign) {
+				t.Fatal("it cannot be had")
+			}
+			var at []string
+			for _, o := range s.Sources {
+				at = append(at, o.URL)
+			}
+			if !slices.Equal(at, c.want) || s.Sources[0].User != c.user || len(names) != len(parents) {
+				t.Errorf("from %v as %q, names %v; want %v", at, s.Sources[0].User, names, c.want)
+			}
+		})
 	}
 }
