@@ -2,6 +2,7 @@ package delegate
 
 import (
 	"net/netip"
+	"strings"
 )
 
 // step is what a request is in the course of a viewer's coming.
@@ -20,6 +21,13 @@ type query struct {
 	stream int32
 	step   step
 	now    int64 // ns since 1970
+
+	plain bool // he does not come to a pump behind TLS: there the house stands between
+}
+
+// keeps tells whether a place is kept at a pump for whoever asks: not if he will never come.
+func (q *query) keeps(s *slot) bool {
+	return q.step != look && (!q.plain || !strings.HasPrefix(s.pump.URL(), "https://"))
 }
 
 // verdict is why there is a choice, or none.
@@ -50,7 +58,7 @@ func (d *Delegator) choose(x *index, q query) (*slot, verdict) {
 		}
 	}
 	s, why := x.best(q, nil)
-	if s == nil || q.step == look {
+	if s == nil || !q.keeps(s) {
 		return s, why
 	}
 	e := place(set, q.key)
@@ -75,12 +83,12 @@ func (d *Delegator) again(x *index, q query, e *memo, second uint32) *slot {
 	if second-e.at >= awaited {
 		e.held = 0 // they were given back
 	}
+	if !q.keeps(s) {
+		return s
+	}
 	if q.step == enter && e.held > 0 {
 		e.held--
 		e.at, e.made = second, x.made
-		return s
-	}
-	if q.step == look {
 		return s
 	}
 	if !s.seat.take(q.now, max(s.rates[q.stream].Load(), 0)) {
@@ -94,7 +102,7 @@ func (d *Delegator) again(x *index, q query, e *memo, second uint32) *slot {
 	return s
 }
 
-// best returns the pump that suits best and is none of those in but. Unless the query is a look, a place is kept.
+// best returns the pump that suits best and is none of those in but. A place is kept if the query keeps one there.
 func (x *index) best(q query, but []*slot) (*slot, verdict) {
 	at, ok := x.networks.Lookup(q.addr)
 	if !ok {
@@ -112,7 +120,7 @@ func (x *index) best(q query, but []*slot) (*slot, verdict) {
 			if s == nil {
 				break
 			}
-			if q.step == look || s.seat.take(q.now, max(s.rates[q.stream].Load(), 0)) {
+			if !q.keeps(s) || s.seat.take(q.now, max(s.rates[q.stream].Load(), 0)) {
 				return s, chosen
 			}
 			why = full // somebody else was quicker

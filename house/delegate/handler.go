@@ -151,7 +151,9 @@ func (d *Delegator) send(w http.ResponseWriter, r *http.Request, x *index, t tar
 		d.through(w, r, x, t)
 		return
 	}
-	s, why := d.choose(x, d.queryOf(r, x, t.stream, p.step))
+	q := d.queryOf(r, x, t.stream, p.step)
+	q.plain = relayed && !p.tls
+	s, why := d.choose(x, q)
 	if s == nil {
 		d.none(w, r, why)
 		return
