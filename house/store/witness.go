@@ -102,7 +102,7 @@ func (s *natsStore) verify(ctx context.Context) error {
 // note writes down how far the store is, once all of that is on the disk. Fewer is how many
 // entries are about to go for good. The caller holds noting.
 func (s *natsStore) note(state jetstream.StreamState, fewer int) error {
-	next := witness{format, state.LastSeq, state.Msgs - min(state.Msgs, uint64(fewer))} //nolint:gosec // a length
+	next := witness{format, state.LastSeq, state.Msgs - min(state.Msgs, uint64(fewer))}
 	if !s.witnessed() || s.going || next == s.noted {
 		return nil
 	}
