@@ -31,7 +31,7 @@ func TestConfigurationIsReplaced(t *testing.T) {
 		{"a link to itself", "too many levels of symbolic links", func(path string) error { return os.Symlink(path, path) }},
 		{"a pipe that nobody writes to", "the file is empty", func(path string) error { return syscall.Mkfifo(path, 0o600) }},
 		{"a device without an end", "is a device", func(path string) error { return os.Symlink("/dev/zero", path) }},
-		{"nothing", "is neither a file", func(string) error { return nil }},
+		{"nothing", "is gone, and what is in force stays", func(string) error { return nil }},
 	} {
 		if err := os.Remove(pump.Config); err != nil {
 			t.Fatal(err)
