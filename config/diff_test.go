@@ -22,6 +22,7 @@ streams:
 port: 2000
 pulse: {min: 20ms}
 limits: {viewers: 5}
+pull: {backoff: {max: 40s}}
 streams:
   - {type: test_card, path: fresh}
   - {type: mmsh_push, path: same}
@@ -38,6 +39,7 @@ streams:
 	want := `port: 1000 → 2000 (needs a restart) [restart]
 limits.viewers: 0 → 5 [live]
 pulse.min: 10ms → 20ms [live]
+pull.backoff.max: 30s → 40s [next]
 stream gone: removed [end]
 stream tired: removed [end]
 stream Renamed name: Renamed → renamed [live]

@@ -161,7 +161,7 @@ type Push struct {
 // Pull bounds how long a source may be silent and how it is asked again.
 type Pull struct {
 	Timeout Duration `yaml:"timeout" reload:"next"`
-	Backoff Backoff  `yaml:"backoff" reload:"next"`
+	Backoff Backoff  `yaml:"backoff"`
 }
 
 // Backoff is the wait between two attempts, growing from Min to Max.

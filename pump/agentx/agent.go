@@ -157,7 +157,7 @@ func (s *session) refusal(h header) error {
 		return errShort
 	}
 	if code := h.order().Uint16(s.payload[4:]); code != noError {
-		return fmt.Errorf("the master refuses: error %d of RFC 2741", code)
+		return fmt.Errorf("the master refuses: %s", reason(code))
 	}
 	return nil
 }

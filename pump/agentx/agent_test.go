@@ -153,11 +153,16 @@ func TestStrangeMasters(t *testing.T) {
 		send  func(*master) []byte
 		says  string
 	}{
-		"no AgentX":           {true, func(*master) []byte { return []byte("HTTP/1.0 400 Bad Request\r\n\r\n") }, "a message of version 72"},
-		"a refusal to open":   {true, func(m *master) []byte { return m.message(typeResponse, header{packet: 1}, response(m, openFailed)) }, "the master refuses: error 256"},
-		"another's answer":    {true, func(m *master) []byte { return m.message(typeResponse, header{packet: 99}, response(m, 0)) }, "answers with a message"},
-		"a request too early": {true, func(m *master) []byte { return m.message(typeGet, header{}, nil) }, "answers with a message of type 5"},
-		"an empty answer":     {true, func(m *master) []byte { return m.message(typeResponse, header{packet: 1}, nil) }, "ends too early"},
+		"no AgentX":         {true, func(*master) []byte { return []byte("HTTP/1.0 400 Bad Request\r\n\r\n") }, "a message of version 72"},
+		"a refusal to open": {true, func(m *master) []byte { return m.message(typeResponse, header{packet: 1}, response(m, openFailed)) }, "the master refuses: it takes no session"},
+		"an OID that another one serves": {true, func(m *master) []byte {
+			yes := m.message(typeResponse, header{session: 7, packet: 1}, response(m, noError))
+			return append(yes, m.message(typeResponse, header{session: 7, packet: 2}, response(m, duplicate))...)
+		}, "registering 1.3.6.1.4.1.8072.9999.9999.8086: the master refuses: another sub-agent serves this OID, such as a second pump (each needs an OID of its own: snmp.oid)"},
+		"a refusal without a name": {true, func(m *master) []byte { return m.message(typeResponse, header{packet: 1}, response(m, 299)) }, "the master refuses: error 299 of RFC 2741"},
+		"another's answer":         {true, func(m *master) []byte { return m.message(typeResponse, header{packet: 99}, response(m, 0)) }, "answers with a message"},
+		"a request too early":      {true, func(m *master) []byte { return m.message(typeGet, header{}, nil) }, "answers with a message of type 5"},
+		"an empty answer":          {true, func(m *master) []byte { return m.message(typeResponse, header{packet: 1}, nil) }, "ends too early"},
 		"a message without end": {false, func(m *master) []byte {
 			return []byte{1, typeGet, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xfc}
 		}, "a message of 4294967292 bytes"},

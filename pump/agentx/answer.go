@@ -1,6 +1,9 @@
 package agentx
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Errors of a response (RFC 2741, 7.1 and RFC 3416).
 const (
@@ -8,10 +11,28 @@ const (
 	genErr             = 5
 	notWritable        = 17
 	openFailed         = 256
-	parseError         = 266
-	processingError    = 268
+	notOpen            = 257
 	unsupportedContext = 262
+	duplicate          = 263
+	parseError         = 266
+	requestDenied      = 267
+	processingError    = 268
 )
+
+// reason tells an operator what an error of the master's means, and what would be right.
+func reason(code uint16) string {
+	switch code {
+	case openFailed:
+		return "it takes no session"
+	case notOpen:
+		return "it does not know this session any more"
+	case duplicate:
+		return "another sub-agent serves this OID, such as a second pump (each needs an OID of its own: snmp.oid)"
+	case requestDenied:
+		return "its configuration does not let this sub-agent register the OID"
+	}
+	return fmt.Sprintf("error %d of RFC 2741", code)
+}
 
 // maxBindings bounds the values of one response; a master asks again for the rest.
 const maxBindings = 256
