@@ -375,7 +375,7 @@ func (c *Client) hello(ctx context.Context, at string) (*session, error) {
 		return nil, err
 	}
 	s := &session{at: at, began: c.opts.Now()}
-	if err := c.call(ctx, at+PathHello, auth, &h, &s.welcome); err != nil {
+	if err := c.call(ctx, at+PathHello, again(auth), &h, &s.welcome); err != nil {
 		return nil, fmt.Errorf("saying hello: %w", err)
 	}
 	if err := s.welcome.Check(); err != nil {

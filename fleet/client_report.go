@@ -86,7 +86,7 @@ func (c *Client) tell(ctx context.Context, s *session, t *telling) (more bool, e
 		b.Snapshot, t.parts = nil, nil // cannot be: events come after what was told
 	}
 	var r Receipt
-	err = c.call(ctx, s.at+PathTelemetry, bearer(s.welcome.Session), &b, &r)
+	err = c.call(ctx, s.at+PathTelemetry, again(bearer(s.welcome.Session)), &b, &r)
 	var e *Error
 	switch {
 	case errors.As(err, &e) && e.Permanent():

@@ -203,6 +203,18 @@ func refusal(resp *http.Response) *Error {
 	return e
 }
 
+// again lets a request go again over another connection when there is no answer, because the house closed the one that it
+// went over: for what means the same when it is told twice.
+func again(auth func(*http.Request)) func(*http.Request) {
+	return func(r *http.Request) {
+		auth(r)
+		mayGoAgain(r)
+	}
+}
+
+// mayGoAgain marks a request for net/http; the header itself is not sent.
+func mayGoAgain(r *http.Request) { r.Header["Idempotency-Key"] = nil }
+
 // bearer is the authorization of a session or an invite.
 func bearer(token string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
