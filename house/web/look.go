@@ -109,15 +109,16 @@ func (l *look) totals(f *live.Fleet) Totals {
 		t.MaxViewers += p.MaxViewers
 		limited = limited && p.MaxViewers > 0
 	}
-	if !limited {
-		t.MaxViewers = 0
-	}
 	for i := range l.relays {
 		p := &l.relays[i]
+		t.MaxViewers += p.MaxViewers // one that may have nobody says 0, and serves nobody
 		t.Viewers += p.Viewers
 		t.Relayed += p.Viewers
 		t.InBPS += p.InBPS
 		t.OutBPS += p.OutBPS
+	}
+	if !limited {
+		t.MaxViewers = 0
 	}
 	for _, s := range l.streams() {
 		if s.Pumps > 0 && s.Type != "" {

@@ -43,6 +43,7 @@ func (s *site) fleetMetrics() *telemetry.Metrics {
 	g.is("pump_house_fleet_pumps", "Pumps on the roster.", int64(t.Pumps))
 	g.is("pump_house_fleet_pumps_up", "Pumps that were heard of lately.", int64(t.Up))
 	g.is("pump_house_fleet_viewers", "Viewers of the fleet, without pumps downstream; those that houses serve themselves included.", t.Viewers)
+	g.is("pump_house_fleet_max_viewers", "Limits of the pumps that are up and of what houses serve themselves, together; 0: one of the pumps has none.", t.MaxViewers)
 	g.is("pump_house_fleet_relayed_viewers", "Viewers that houses serve themselves, of all houses of the fleet.", t.Relayed)
 	g.is("pump_house_fleet_links", "Streams that pumps and houses get from pumps.", t.Links)
 	g.is("pump_house_fleet_in_bps", "What pumps receive, in bit/s.", t.InBPS)

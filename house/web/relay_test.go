@@ -44,7 +44,7 @@ func TestRelayedViewersAreCountedOnce(t *testing.T) {
 	p.tell("ottawa", 41, 3)   // two pumps and @house-2
 	p.relaying()
 	o := read[Overview](t, w.steer(http.MethodGet, "/api/v1/fleet", ""))
-	if o.Totals.Viewers != 656+3 || o.Totals.Relayed != 3 || o.Totals.Links != 8 || o.Totals.Pumps != 7 || o.Totals.Up != 7 {
+	if o.Totals.Viewers != 656+3 || o.Totals.Relayed != 3 || o.Totals.Links != 8 || o.Totals.Pumps != 7 || o.Totals.Up != 7 || o.Totals.MaxViewers != 2320+2*20 {
 		t.Errorf("totals are %+v", o.Totals)
 	}
 	if calgary := o.Pumps[3]; calgary.Viewers != 214 || calgary.Downstream != 1 {
@@ -64,14 +64,14 @@ func TestRelayedViewersAreCountedOnce(t *testing.T) {
 		t.Errorf("the relay is %+v", one)
 	}
 	page := w.steer(http.MethodGet, "/metrics", "").body
-	for _, want := range []string{"\npump_house_fleet_viewers 659\n", "\npump_house_fleet_relayed_viewers 3\n", "\npump_house_fleet_links 8\n", "pump_house_stream_viewers{stream=\"studio\"} 659\n", "\npump_house_fleet_pumps 7\n"} {
+	for _, want := range []string{"\npump_house_fleet_viewers 659\n", "\npump_house_fleet_relayed_viewers 3\n", "\npump_house_fleet_links 8\n", "\npump_house_fleet_max_viewers 2360\n", "pump_house_stream_viewers{stream=\"studio\"} 659\n", "\npump_house_fleet_pumps 7\n"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the metrics lack %q", want)
 		}
 	}
 	f := follower{site: &site{opts: w.opts}}
 	f.whole()
-	if n := f.next(0).(Figures); n.Totals.Viewers != 659 || len(n.Relays) != 2 {
+	if n := f.next(0).(Figures); n.Totals.Viewers != 659 || n.Totals.MaxViewers != 2360 || len(n.Relays) != 2 {
 		t.Errorf("who follows is told %+v", n)
 	}
 }

@@ -30,7 +30,7 @@ type Overview struct {
 	History  []Sample     `json:"history,omitempty" doc:"of the whole fleet: sums over the last two minutes, oldest first"`
 }
 
-// Totals are sums over the pumps that are up.
+// Totals are sums over the pumps that are up, and those within houses.
 type Totals struct {
 	Pumps      int   `json:"pumps" doc:"on the roster"`
 	Up         int   `json:"up"`
@@ -42,7 +42,7 @@ type Totals struct {
 	Streams    int   `json:"streams" doc:"that are configured"`
 	StreamsOn  int   `json:"streams_on" doc:"that some pump delivers"`
 	KnownByID  int   `json:"known_by_id" doc:"viewers and downstream pumps of whom the house has the address and all else"`
-	MaxViewers int64 `json:"max_viewers" doc:"sum of the limits of pumps that are up; 0: one of them has none"`
+	MaxViewers int64 `json:"max_viewers" doc:"sum of the limits of pumps that are up, and of what houses serve themselves; 0: one of the pumps has none"`
 }
 
 // PumpInfo is a pump as it is now. Figures are 0 while it is not up.
