@@ -1,9 +1,6 @@
 package delegate
 
-import (
-	"net/netip"
-	"strings"
-)
+import "net/netip"
 
 // step is what a request is in the course of a viewer's coming.
 type step uint8
@@ -27,7 +24,7 @@ type query struct {
 
 // keeps tells whether a place is kept at a pump for whoever asks: not if he will never come.
 func (q *query) keeps(s *slot) bool {
-	return q.step != look && (!q.plain || !strings.HasPrefix(s.pump.URL(), "https://"))
+	return q.step != look && (!q.plain || !s.atTLS())
 }
 
 // verdict is why there is a choice, or none.
@@ -127,6 +124,26 @@ func (x *index) best(q query, but []*slot) (*slot, verdict) {
 		}
 	}
 	return nil, why
+}
+
+// behindTLS tells whether a pump that delivers the stream to the viewer's address is one that he cannot come to himself.
+// What room it has is of no matter then: the house serves him, out of its own.
+func (x *index) behindTLS(q query) bool {
+	at, ok := x.networks.Lookup(q.addr)
+	if !ok {
+		return false
+	}
+	var l levels
+	for l.start(at); l.step(); {
+		for i := range l.count {
+			for _, s := range l.slots(i) {
+				if s.open(q.stream) && s.atTLS() {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // maxTries is how often the last place of a pump may be lost to somebody else.

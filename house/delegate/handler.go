@@ -154,6 +154,10 @@ func (d *Delegator) send(w http.ResponseWriter, r *http.Request, x *index, t tar
 	q := d.queryOf(r, x, t.stream, p.step)
 	q.plain = relayed && !p.tls
 	s, why := d.choose(x, q)
+	if s == nil && why == full && q.plain && x.behindTLS(q) {
+		d.through(w, r, x, t)
+		return
+	}
 	if s == nil {
 		d.none(w, r, why)
 		return

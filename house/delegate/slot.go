@@ -2,6 +2,7 @@ package delegate
 
 import (
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -58,6 +59,9 @@ func (s *slot) fresh(now int64) {
 func (s *slot) open(stream int32) bool {
 	return s.pump.Up() && !s.shut.Load() && s.rates[stream].Load() >= 0
 }
+
+// atTLS tells whether the pump is reached by TLS only, which players of MMSH do not know.
+func (s *slot) atTLS() bool { return strings.HasPrefix(s.pump.URL(), "https://") }
 
 // room is for how many viewers of a stream there is room; less than 1: for none.
 func (s *slot) room(stream int32) float64 {

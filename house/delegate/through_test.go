@@ -3,12 +3,15 @@ package delegate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 
+	"github.com/stream-pump/stream-pump/fleet"
 	"github.com/stream-pump/stream-pump/house/relay"
 	"github.com/stream-pump/stream-pump/house/roster"
 )
@@ -64,6 +67,61 @@ func TestWhoIsServedThroughTheHouseHoldsNoPlaceAtThePump(t *testing.T) {
 				if n := d.Awaited(); (n > 0) != c.kept {
 					t.Errorf("%d places are kept, want any: %v", n, c.kept)
 				}
+			}
+		})
+	}
+}
+
+// A player that cannot go to a pump is served by the house as long as the house has room, whatever room the pumps have: what
+// the house takes from one of them is one line.
+func TestTheHouseServesThoughItsPumpsAreFull(t *testing.T) {
+	const there, http1, https = "10.0.0.1", "http://192.0.2.1:8086", "https://a.example.org"
+	for name, c := range map[string]struct {
+		url      string
+		viewer   asker
+		from     string
+		limit    int // of the house
+		fallback string
+		want     string // the house, or else the status
+	}{
+		"a player that follows no redirect":                   {http1, mplayerAsks, there, 5, "", "house"},
+		"one that follows none, and the pumps are behind TLS": {https, mplayerAsks, there, 5, "", "house"},
+		"one that does not know TLS, and they are":            {https, ffmpegAsks, there, 5, "", "house"},
+		"VLC, and they are":                                   {https, vlcAsks, there, 5, "", "house"},
+		"though there is a fallback_url":                      {https, ffmpegAsks, there, 5, "http://example.org/", "house"},
+		"not one that could go to the pump itself":            {http1, ffmpegAsks, there, 5, "", "503"},
+		"not one that knows TLS":                              {https, curlAsks, there, 5, "", "503"},
+		"not one of another network":                          {https, ffmpegAsks, "172.16.0.1", 5, "", "503"},
+		"not when the house serves nobody":                    {https, ffmpegAsks, there, 0, "", "503"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(p *roster.Pump) { p.URL, p.MaxViewers, p.Networks = c.url, 1, nets("10.0.0.0/8", 0) }, "a")
+			w.report("a", func(s *fleet.State) { s.Viewers, s.Joined = 1, 1 })
+			var d *Delegator
+			var asked []relay.Source
+			r := relay.New(relay.Options{
+				Choose: func(stream string, have []relay.Source) []relay.Source {
+					asked = d.Upstreams(stream, have)
+					return asked
+				}, Alone: func(string) bool { return false }, Changed: func() {}, Settings: relay.Settings{Viewers: c.limit},
+			})
+			t.Cleanup(func() { _ = r.Stop(context.Background()) })
+			d = w.delegator(func(o *Options) {
+				o.Relay, o.Settings.Fallback = r, c.fallback
+				o.Addresses = func() []netip.Addr { return nil }
+			})
+			r.Start(dry{})
+			gone, leave := context.WithCancel(t.Context())
+			leave() // he does not wait until the stream is there
+			c.viewer.header = c.viewer.header.Clone()
+			c.viewer.header.Set("Test-From", c.from)
+			a := serve(d, httptest.NewRequestWithContext(gone, http.MethodGet, "/streams/studio", nil), c.viewer)
+			got := fmt.Sprint(a.Code)
+			if len(asked) == 1 && len(r.Streams()) == 1 && strings.Contains(a.Body.String(), relay.ErrLate.Error()) {
+				got = "house"
+			}
+			if got != c.want {
+				t.Errorf("served by %s, want %s: %s", got, c.want, a.Body)
 			}
 		})
 	}

@@ -14,8 +14,9 @@ import (
 const maxUpstreams = 4
 
 // Upstreams returns the pumps that the house's own pump should take a stream from: first those of have that will still
-// do, then those that serve the house's own addresses, chosen as for a viewer there, then any others by their room. A
-// place is kept at the first one if it is new.
+// do, then those that serve the house's own addresses, chosen as for a viewer there, then any others by their room, and
+// those that are full at last: the house comes as a pump downstream, for which a pump has limits of their own. A place is
+// kept at the first one if it is new.
 func (d *Delegator) Upstreams(stream string, have []relay.Source) []relay.Source {
 	x := d.index.Load()
 	i, ok := x.streams[strings.ToLower(stream)]
@@ -52,21 +53,30 @@ func (d *Delegator) Upstreams(stream string, have []relay.Source) []relay.Source
 	return list
 }
 
-// roomiest returns the pumps that can take somebody, whomever they serve, those with most room first.
+// roomiest returns the pumps that deliver the stream, whomever they serve, those with most room first and those without
+// any last.
 func (x *index) roomiest(q query, but []*slot) []*slot {
 	var list []*slot
 	for _, s := range x.slots {
 		if slices.Contains(but, s) {
 			continue
 		}
-		if s.fresh(q.now); s.open(q.stream) && s.room(q.stream) >= 1 {
+		if s.fresh(q.now); s.open(q.stream) {
 			list = append(list, s)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b *slot) int {
-		return cmp.Compare(b.score(q.key, b.room(q.stream)), a.score(q.key, a.room(q.stream)))
+		return cmp.Compare(b.weight(q), a.weight(q))
 	})
 	return list
+}
+
+// weight is how much the house belongs here; nothing where there is no room.
+func (s *slot) weight(q query) float64 {
+	if room := s.room(q.stream); room >= 1 {
+		return s.score(q.key, room)
+	}
+	return 0
 }
 
 // AnyUp tells whether any pump of the roster is up.

@@ -43,9 +43,18 @@ func TestWhereTheHouseTakesAStreamFrom(t *testing.T) {
 			w.report("near", func(s *fleet.State) { s.Draining = true })
 			w.report("nearest", func(s *fleet.State) { s.Draining = true })
 		}, "studio", nil, "wide small", 1},
-		"not a full one":                       {says("nearest", func(s *fleet.State) { s.Viewers = 10 }), "studio", nil, "near wide small", 1},
+		"a full one last": {says("nearest", func(s *fleet.State) { s.Viewers = 10 }), "studio", nil, "near wide small nearest", 1},
+		"full ones, when there are no others": {func(w *world) {
+			for i := range w.pumps {
+				w.pumps[i].MaxViewers = 1
+			}
+			w.seat()
+			for _, p := range w.pumps {
+				w.report(p.ID, func(s *fleet.State) { s.Viewers = 1 })
+			}
+		}, "studio", nil, "small wide near nearest", 0},
 		"a full one that it has already":       {says("nearest", func(s *fleet.State) { s.Viewers = 10 }), "studio", []string{"nearest"}, all, 0},
-		"not one whose line is full":           {set("nearest", func(p *roster.Pump) { p.MaxBandwidth = 299_999 }), "studio", nil, "near wide small", 1},
+		"one whose line is full last":          {set("nearest", func(p *roster.Pump) { p.MaxBandwidth = 299_999 }), "studio", nil, "near wide small nearest", 1},
 		"not one that drains by the roster":    {set("nearest", func(p *roster.Pump) { p.Draining = true }), "studio", []string{"nearest"}, "near wide small", 1},
 		"not one that says that it drains":     {says("nearest", func(s *fleet.State) { s.Draining = true }), "studio", []string{"nearest"}, "near wide small", 1},
 		"not one that is off":                  {set("nearest", func(p *roster.Pump) { p.Enabled = false }), "studio", []string{"nearest"}, "near wide small", 1},
