@@ -215,7 +215,7 @@ func (h *House) signSource(stream string, until time.Time) string {
 
 // tend finds pumps that have fallen silent.
 func (h *House) tend(ctx context.Context) {
-	tick := time.NewTicker(200 * time.Millisecond)
+	tick := time.NewTicker(live.SweepEvery)
 	defer tick.Stop()
 	for {
 		select {

@@ -151,6 +151,9 @@ func (g *Gate) write(ctx context.Context, out *eventWriter, l *line, c claims, d
 	}
 }
 
+// brokenFor is how long a pump whose event stream broke may take to be heard of.
+const brokenFor = time.Second
+
 // gather is how long changes are gathered before a configuration is made of them.
 const gather = 20 * time.Millisecond
 

@@ -89,7 +89,7 @@ func New(o Options) (*Gate, error) {
 		o.Interval = fleet.TelemetryEvery
 	}
 	if o.Hurt <= 0 {
-		o.Hurt = time.Second
+		o.Hurt = brokenFor
 	}
 	g := &Gate{
 		opts: o, log: o.Log, repeats: telemetry.NewRepeats(o.Log, telemetry.RepeatsOptions{Every: 10 * time.Second}), mux: http.NewServeMux(),

@@ -43,13 +43,16 @@ type world struct {
 	log      *logged
 
 	mu     sync.Mutex
-	now    time.Time
+	now    time.Time           // zero: what time it is
 	wanted map[string][]Parent // by its own pump
 }
 
 func (w *world) clock() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.now.IsZero() {
+		return time.Now()
+	}
 	return w.now
 }
 
@@ -82,6 +85,18 @@ func newWorld(t *testing.T) *world { return newHouse(t, "house-1", store.NewMemo
 func newHouse(t *testing.T, name string, s *store.Memory) *world {
 	t.Helper()
 	w := &world{t: t, store: s, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), log: &logged{}}
+	w.open(name)
+	w.server = httptest.NewUnstartedServer(w.gate)
+	w.server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	w.server.StartTLS()
+	t.Cleanup(w.close)
+	return w
+}
+
+// open makes the gate, at no door.
+func (w *world) open(name string) {
+	w.t.Helper()
+	t, s := w.t, w.store
 	w.fleet = live.New(live.Options{Now: w.clock})
 	log := slog.New(slog.NewTextHandler(w.log, nil))
 	var err error
@@ -117,11 +132,6 @@ func newHouse(t *testing.T, name string, s *store.Memory) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.server = httptest.NewUnstartedServer(w.gate)
-	w.server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
-	w.server.StartTLS()
-	t.Cleanup(w.close)
-	return w
 }
 
 func (w *world) close() {

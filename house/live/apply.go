@@ -200,7 +200,7 @@ func (f *Fleet) setUp(p *Pump, up bool, now time.Time) {
 	}
 }
 
-// Sweep finds pumps that have fallen silent; call it several times a second. frozen keeps
+// Sweep finds pumps that have fallen silent; call it every [SweepEvery]. frozen keeps
 // those alive that only other houses hear, while these houses cannot be heard.
 func (f *Fleet) Sweep(frozen bool) {
 	now := f.opts.Now()

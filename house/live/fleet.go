@@ -8,6 +8,12 @@ import (
 	"github.com/stream-pump/stream-pump/house/roster"
 )
 
+// How long a house takes to find a silent pump dead, unless it is told otherwise.
+const (
+	DeadAfter  = 3 * time.Second
+	SweepEvery = 200 * time.Millisecond // how often [Fleet.Sweep] is to be called
+)
+
 // Options tune a [Fleet]; zero fields take the defaults.
 type Options struct {
 	DeadAfter time.Duration    // silent for so long, a pump is dead; default 3 s
@@ -51,7 +57,7 @@ type Stream struct {
 // New returns a fleet without pumps.
 func New(o Options) *Fleet {
 	if o.DeadAfter <= 0 {
-		o.DeadAfter = 3 * time.Second
+		o.DeadAfter = DeadAfter
 	}
 	if o.LostAfter <= 0 {
 		o.LostAfter = 10 * o.DeadAfter

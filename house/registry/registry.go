@@ -115,14 +115,14 @@ func (r *Registry) follow(w *store.Watch, whole chan<- struct{}) {
 	}
 }
 
-// together is how long changes are gathered that come one after the other, as those of an
+// Together is how long changes are gathered that come one after the other, as those of an
 // import.
-const together = 10 * time.Millisecond
+const Together = 10 * time.Millisecond
 
 // drain takes what comes within a moment. An import is waited for until it is done, so that it
 // is in force as a whole; not for ever, for its house may have died.
 func (r *Registry) drain(w *store.Watch, next *State) {
-	limit := time.NewTimer(together)
+	limit := time.NewTimer(Together)
 	defer limit.Stop()
 	held := r.holding(next)
 	if held {
@@ -139,7 +139,7 @@ func (r *Registry) drain(w *store.Watch, next *State) {
 				if held = now; held {
 					limit.Reset(bundleWithin)
 				} else {
-					limit.Reset(together)
+					limit.Reset(Together)
 				}
 			}
 		case <-limit.C:
