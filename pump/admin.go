@@ -40,6 +40,7 @@ func newAdmin(p *Pump) *admin {
 		MaxHeaderBytes:    adminMaxHead,
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
+	newCrowd(adminMost).bound(a.http)
 	return a
 }
 

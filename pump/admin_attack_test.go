@@ -2,9 +2,11 @@ package pump
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -69,4 +71,70 @@ func TestAdminBounds(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A crowd that connects to the operators' port and says nothing, or half of something, takes no more descriptors than the port may have,
+// and whoever asks something meanwhile gets his answer.
+func TestAdminCrowd(t *testing.T) {
+	w := newWorld(t, card)
+	var crowd []net.Conn
+	for i := range 6 * adminMost {
+		conn, err := net.Dial("tcp", w.AdminAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		if i%2 == 1 {
+			_, _ = io.WriteString(conn, "GET /metrics HTTP/1.1\r\nHost:")
+		}
+		crowd = append(crowd, conn)
+	}
+	for range 3 {
+		if a := w.ask("GET", "/healthz"); a.status != http.StatusOK {
+			t.Errorf("a newcomer: %d", a.status)
+		}
+	}
+	for i, conn := range crowd[:5*adminMost] { // was closed before the newcomer was accepted, and not by its term
+		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		if _, err := conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("connection %d of %d is still there", i, len(crowd))
+		}
+	}
+}
+
+// Who works is not closed for who comes, even when all do; then the newcomer is sent away. What was closed is forgotten.
+func TestCrowd(t *testing.T) {
+	c := newCrowd(2)
+	come := func() (mine, its net.Conn) {
+		mine, its = net.Pipe()
+		t.Cleanup(func() { _ = mine.Close(); _ = its.Close() })
+		c.changed(its, http.StateNew)
+		return mine, its
+	}
+	gone := func(conn net.Conn) bool {
+		_ = conn.SetReadDeadline(time.Now().Add(-time.Second))
+		_, err := conn.Read(make([]byte, 1))
+		return !errors.Is(err, os.ErrDeadlineExceeded)
+	}
+	a, itsA := come()
+	b, itsB := come()
+	c.wait(itsA, false)
+	d, itsD := come() // b waits
+	if gone(a) || !gone(b) || gone(d) {
+		t.Errorf("a gone %v, b %v, d %v; want b", gone(a), gone(b), gone(d))
+	}
+	c.changed(itsB, http.StateClosed)
+	c.wait(itsB, true) // too late
+	c.wait(itsD, false)
+	if e, _ := come(); gone(a) || gone(d) || !gone(e) {
+		t.Error("the newcomer was to be sent away")
+	}
+	c.wait(itsA, true)
+	if f, _ := come(); !gone(a) || gone(d) || gone(f) {
+		t.Error("the one that waited was to go")
+	}
+	if len(c.all) != 2 || c.waiting.Len() != 1 {
+		t.Errorf("%d known, %d wait", len(c.all), c.waiting.Len())
+	}
 }

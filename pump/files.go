@@ -9,7 +9,7 @@ import (
 // encoder: listeners, event loops and their rings, clients that are being turned away, the
 // operators' port, sources and their names, certificates and films that are read again.
 const (
-	keptFiles          = 96
+	keptFiles          = 80 + adminMost
 	keptFilesForStream = 4
 )
 
