@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/asf"
 	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/pump/track"
@@ -116,8 +117,24 @@ func (x *exchange) close() {
 	_ = x.conn.Close()
 }
 
-// ask connects, sends a request and reads the head of the reply.
+// ask sends a request and reads the head of the reply; once more with the credentials of the address when the server wants them.
 func (p *prober) ask(ctx context.Context, a address, request func([]byte, mmsh.ClientParams) []byte) (*exchange, error) {
+	params := p.params
+	params.Path, params.Host, params.Agent = a.target, a.host, p.opts.Agent
+	x, err := p.askOnce(ctx, a, request, params)
+	if err != nil || x.resp.StatusCode != http.StatusUnauthorized || a.user == "" && a.password == "" {
+		return x, err
+	}
+	x.close()
+	answer, err := access.Authorization(x.resp.Header.Values("WWW-Authenticate"), http.MethodGet, a.target, a.user, a.password)
+	if err != nil {
+		return nil, fmt.Errorf("%s asks for credentials: %w", a, err)
+	}
+	params.Header = [][2]string{{"Authorization", answer}}
+	return p.askOnce(ctx, a, request, params)
+}
+
+func (p *prober) askOnce(ctx context.Context, a address, request func([]byte, mmsh.ClientParams) []byte, params mmsh.ClientParams) (*exchange, error) {
 	conn, err := a.connect(ctx, connectTime, p.opts.Insecure)
 	if err != nil {
 		return nil, err
@@ -125,8 +142,6 @@ func (p *prober) ask(ctx context.Context, a address, request func([]byte, mmsh.C
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
 	x := &exchange{conn: conn, release: func() { stop() }}
 	_ = conn.SetDeadline(time.Now().Add(answerTime))
-	params := p.params
-	params.Path, params.Host, params.Agent = a.target, a.host, p.opts.Agent
 	if _, err = conn.Write(request(nil, params)); err == nil {
 		x.resp, err = http.ReadResponse(bufio.NewReaderSize(conn, 64<<10), nil)
 	}
@@ -160,6 +175,9 @@ func (p *prober) describe(ctx context.Context, a address) (address, error) {
 		u, err := a.url.Parse(next)
 		if err != nil {
 			return a, fmt.Errorf("%s: %w: it points to an address that is none", a, ErrNotMMSH)
+		}
+		if u.User == nil && strings.EqualFold(u.Host, a.url.Host) {
+			u.User = a.url.User // of this server, and no other
 		}
 		if a, err = parseAddress(u.String()); err != nil {
 			return a, err

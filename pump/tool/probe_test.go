@@ -140,3 +140,36 @@ func TestProbeFollows(t *testing.T) {
 		})
 	}
 }
+
+// Who stands in front of the host logs in, by whatever the server offers, when he is asked to; and at no other server.
+func TestProbeLogsIn(t *testing.T) {
+	p := startPump(t, "[{path: digest, type: test_card, play: {users: [{name: desk, password: change me}]}}, "+
+		"{path: basic, type: test_card, play: {allow_basic: true, users: [{name: desk, password_hash: '$2a$10$pOcY91KYOeyNBONtYOJq/OmPI2kQgfZrGaw06OZ39QGc8BOXIlHei'}]}}]")
+	eventually(t, "live", func() bool {
+		all := p.Streams()
+		return all[0].State == "live" && all[1].State == "live"
+	})
+	at := p.Addr().String()
+	moved := "HTTP/1.0 302 Found\r\nContent-Length: 0\r\nLocation: "
+	for name, c := range map[string]struct{ url, want string }{
+		"digest":                        {"mmsh://desk:change%20me@" + at + "/streams/digest", ""},
+		"basic":                         {"http://desk:change%20me@" + at + "/streams/basic", ""},
+		"wrong":                         {"http://desk:changed@" + at + "/streams/digest", "answered 401 Unauthorized: credentials wrong (it wants other credentials"},
+		"none":                          {"http://" + at + "/streams/digest", "answered 401 Unauthorized: credentials missing"},
+		"to an address of this server":  {"http://desk:change%20me@" + at + "/streams/digest.asx", ""},
+		"to an address of another one":  {"http://desk:change%20me@" + host(t, says([]byte(moved+"http://"+at+"/streams/digest\r\n\r\n"))) + "/", "credentials missing"},
+		"to another one that names him": {"http://" + host(t, says([]byte(moved+"http://desk:change%20me@"+at+"/streams/digest\r\n\r\n"))) + "/", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := Probe(t.Context(), ProbeOptions{URL: c.url, Duration: 200 * time.Millisecond})
+			switch {
+			case c.want == "" && (err != nil || r.Packets == 0):
+				t.Errorf("%+v, %v", r, err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("%v, want %q", err, c.want)
+			case strings.Contains(fmt.Sprint(r, err), "change"):
+				t.Errorf("the password is told: %+v, %v", r, err)
+			}
+		})
+	}
+}
