@@ -21,10 +21,10 @@ func (s *natsStore) Acquire(ctx context.Context, name string, value []byte) (Lea
 		return nil, err
 	}
 	_, leases := s.buckets()
-	revision, err := leases.Create(ctx, name, value)
+	revision, err := settled(ctx, func() (uint64, error) { return leases.Create(ctx, name, value) })
 	if err = told(err); errors.Is(err, ErrUnavailable) && ctx.Err() == nil && s.makeBuckets(ctx) == nil {
 		_, leases = s.buckets() // it was in memory only
-		revision, err = leases.Create(ctx, name, value)
+		revision, err = settled(ctx, func() (uint64, error) { return leases.Create(ctx, name, value) })
 		err = told(err)
 	}
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *natsStore) Leases(ctx context.Context) (map[string][]byte, error) {
 
 func (l *natsLease) Renew(ctx context.Context) error {
 	_, leases := l.store.buckets()
-	revision, err := leases.Update(ctx, l.name, l.value, l.revision)
+	revision, err := settled(ctx, func() (uint64, error) { return leases.Update(ctx, l.name, l.value, l.revision) })
 	if err != nil {
 		return fmt.Errorf("keeping %s: %w", l.name, held(told(err)))
 	}
@@ -73,7 +73,10 @@ func (l *natsLease) Renew(ctx context.Context) error {
 
 func (l *natsLease) Release(ctx context.Context) error {
 	_, leases := l.store.buckets()
-	if err := leases.Delete(ctx, l.name, jetstream.LastRevision(l.revision)); err != nil {
+	_, err := settled(ctx, func() (struct{}, error) {
+		return struct{}{}, leases.Delete(ctx, l.name, jetstream.LastRevision(l.revision))
+	})
+	if err != nil {
 		return fmt.Errorf("releasing %s: %w", l.name, held(told(err)))
 	}
 	return nil

@@ -97,6 +97,9 @@ func (s *natsStore) attempt(ctx context.Context, c *change) (uint64, error) {
 		c.unsure = c.unsure || !errors.Is(err, jetstream.ErrNoStreamResponse)
 		return 0, told(err)
 	}
+	if inFlight(err) {
+		return 0, fmt.Errorf("%w: another change of it is on its way", ErrUnavailable)
+	}
 	if err = told(err); errors.Is(err, ErrChanged) && (c.unsure || c.revision == Absent) {
 		return s.resolve(ctx, c, err)
 	}
