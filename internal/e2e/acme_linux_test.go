@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/internal/acmetest"
+	"github.com/stream-pump/stream-pump/internal/porttest"
 )
 
 // Authorities come to ports 80 and 443, which only root may bind. A pump that root started has them, and as an ordinary
@@ -24,8 +25,8 @@ func TestChallengesAtRootsPorts(t *testing.T) {
 	}
 	for _, challenge := range []string{"http-01", "tls-alpn-01"} {
 		t.Run(challenge, func(t *testing.T) {
-			pump := &PumpProc{Port: rootsPort(t), AdminPort: freePort(t), stopped: true}
-			secure, dir := rootsPort(t), publicDir(t)
+			pump := &PumpProc{Port: porttest.Roots(t), AdminPort: freePort(t), stopped: true}
+			secure, dir := porttest.Roots(t), publicDir(t)
 			if err := os.Chown(dir, want.uid, want.gid); err != nil {
 				t.Fatal(err)
 			}

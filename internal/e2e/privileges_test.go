@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -11,10 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stream-pump/stream-pump/internal/porttest"
 )
 
 // The user and the group that scripts/install-test-deps makes.
@@ -59,22 +59,6 @@ var buildRelease = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-// usedPorts counts the ports below 1024 that were tried.
-var usedPorts atomic.Int32
-
-// rootsPort gives a free port that only root may bind, and each only once.
-func rootsPort(t *testing.T) int {
-	t.Helper()
-	for port := 1024 - usedPorts.Add(1); port > 600; port = 1024 - usedPorts.Add(1) {
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = l.Close()
-			return int(port)
-		}
-	}
-	t.Fatal("no port below 1024 is free")
-	return 0
-}
-
 // publicDir makes a folder that everybody can look into; those of the testing package are their owner's.
 func publicDir(t *testing.T) string {
 	t.Helper()
@@ -91,7 +75,7 @@ func publicDir(t *testing.T) string {
 // rootsPump runs a binary as root at a port of root's.
 func rootsPump(t *testing.T, binary, config string) *PumpProc {
 	t.Helper()
-	p := &PumpProc{Port: rootsPort(t), AdminPort: freePort(t), stopped: true}
+	p := &PumpProc{Port: porttest.Roots(t), AdminPort: freePort(t), stopped: true}
 	p.Config = filepath.Join(publicDir(t), "pump.yml")
 	p.Rewrite(t, config)
 	p.launch(t, binary)

@@ -16,10 +16,25 @@ import (
 // first and last lie below the range from which Linux takes the ports of outgoing connections.
 const first, last = 12_000, 32_000
 
+// firstOfRoot and lastOfRoot are below 1024, and above what is much used there.
+const firstOfRoot, lastOfRoot = 700, 1024
+
 // Free is a port, at every address of this machine, that nobody else has before the end of the test.
 func Free(t testing.TB) int {
 	t.Helper()
-	for range last - first {
+	return free(t, first, last)
+}
+
+// Roots is such a port that only root may listen at.
+func Roots(t testing.TB) int {
+	t.Helper()
+	return free(t, firstOfRoot, lastOfRoot)
+}
+
+// free looks for a port from the first to the one before the last.
+func free(t testing.TB, first, last int) int {
+	t.Helper()
+	for range 10 * (last - first) {
 		port := first + rand.IntN(last-first)
 		if !keep(t, port) {
 			continue

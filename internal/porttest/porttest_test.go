@@ -3,10 +3,26 @@ package porttest
 import (
 	"fmt"
 	"net"
+	"os"
 	"runtime"
 	"sync"
 	"testing"
 )
+
+// A port of root's is below 1024, free, and given once.
+func TestAPortOfRoots(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can listen there")
+	}
+	seen := map[int]bool{}
+	for range 20 {
+		port := Roots(t)
+		if seen[port] || port < firstOfRoot || port >= lastOfRoot {
+			t.Errorf("%d, given before: %v", port, seen[port])
+		}
+		seen[port] = true
+	}
+}
 
 // Whoever asks at the same time gets another port, which is free and none of those of outgoing connections.
 func TestEachIsGivenOnce(t *testing.T) {
