@@ -22,12 +22,16 @@ import (
 	"github.com/stream-pump/stream-pump/certificate"
 	"github.com/stream-pump/stream-pump/internal/acmetest"
 	"github.com/stream-pump/stream-pump/internal/certtest"
+	"github.com/stream-pump/stream-pump/internal/paralleltest"
 )
 
 // The library keeps a goroutine for each authority's rate, and one that looks after a lock
 // for some seconds after it was released.
 func TestMain(m *testing.M) {
 	acmetest.Serve()
+	if err := paralleltest.Allow(8); err != nil { // they wait for the library's minute
+		panic(err)
+	}
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
@@ -42,6 +46,7 @@ func TestRenewal(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a certificate to grow old; left out with -short")
 	}
+	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

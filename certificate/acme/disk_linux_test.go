@@ -60,6 +60,7 @@ func remount(t *testing.T, folder string, flags uintptr) {
 // kept, which would count towards its limits; the certificate there is stays in force; and once the folder can be written
 // again, a new one is got without anybody's doing.
 func TestTheFolderCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		spoil, mend func(*testing.T, string)
 		want        string

@@ -52,6 +52,7 @@ var table = []row{
 	{beside, "internal/e2e", ""},
 	{beside, "internal/linktest", ""},
 	{beside, "internal/porttest", ""},
+	{beside, "internal/paralleltest", ""},
 	{beside, "internal/scripts", ""},
 	{beside, "internal/soak", ""},
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stream-pump/stream-pump/internal/acmetest"
+	"github.com/stream-pump/stream-pump/internal/paralleltest"
 )
 
 // scratch is one folder for the whole run: media, the built binary, sockets. Other users may read it,
@@ -33,15 +33,10 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
 
-	flag.Parse()
-	told := false
-	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "test.parallel" })
-	if !told {
-		// The tests wait for the clock much more than they compute.
-		if err := flag.Set("test.parallel", "5"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
+	// The tests wait for the clock much more than they compute.
+	if err := paralleltest.Allow(5); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	code := m.Run()
 	if err := goleak.Find(); err != nil && code == 0 {

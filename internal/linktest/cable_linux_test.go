@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"testing"
 )
 
@@ -18,6 +19,8 @@ const (
 
 // cable joins two namespaces. Its rate is limited both ways.
 type cable struct{ near, far namespace }
+
+var laid atomic.Int32 // cables in this test run: each has namespaces of its own
 
 // lay makes both namespaces and the cable, which are removed at the end of the test. The test is skipped where that
 // is not possible, and fails if it ought to be.
@@ -35,7 +38,8 @@ func lay(t *testing.T) *cable {
 		}
 	}
 	sweep(t)
-	c := &cable{near: near, far: far}
+	pid, n := os.Getpid(), laid.Add(1)
+	c := &cable{near: named(pid, fmt.Sprintf("near%d", n)), far: named(pid, fmt.Sprintf("far%d", n))}
 	t.Cleanup(func() {
 		c.near.remove(t)
 		c.far.remove(t)

@@ -108,6 +108,7 @@ func (p *pump) figure(t *testing.T, name string) (value float64) {
 // pump finds out, forgets them in time and says why; those who are there miss nothing, and the far ones come back when
 // the line is mended.
 func TestHalfOpenViewers(t *testing.T) {
+	t.Parallel()
 	c := lay(t)
 	p := startPump(t, c.near, halfOpenPump)
 	start(t, c.near, "loadtest", "push", "-rate", "400000", fmt.Sprintf("http://127.0.0.1:%d/streams/live_push", port))

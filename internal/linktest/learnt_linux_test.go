@@ -20,6 +20,7 @@ func (p *pump) endings(t *testing.T) map[string]int {
 // Nobody has told the pump what its uplink carries. When a herd comes that does not fit, it finds out and sends away
 // those who came last; whoever comes then is refused beforehand. Those who were there first lose nothing.
 func TestUplinkIsLearnt(t *testing.T) {
+	t.Parallel()
 	c, p := uplinked(t, "uplink: auto\n")
 	first := across(t, c, watching, 40, 36*time.Second) // longer than all that follows
 	eventually(t, 20*time.Second, "the first viewers get packets", func() bool {
@@ -66,6 +67,7 @@ func TestUplinkIsLearnt(t *testing.T) {
 // The same when they come one after the other, until it is a few too many: then TCP starves some connections and leaves
 // the others alone, and no half of the viewers is ever behind.
 func TestUplinkIsLearntLittleByLittle(t *testing.T) {
+	t.Parallel()
 	c, p := uplinked(t, "uplink: auto\n")
 	first := across(t, c, watching, 40, 33*time.Second) // longer than all that follows
 	eventually(t, 20*time.Second, "the first viewers are there", func() bool { return p.stream(t, path).Viewers == watching })

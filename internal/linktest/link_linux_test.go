@@ -49,6 +49,7 @@ func (p *pair) behind(t *testing.T) int {
 
 // Two hundred viewers behind a line that could carry sixty: the pump at its end gets the stream once.
 func TestBottleneck(t *testing.T) {
+	t.Parallel()
 	p := startPair(t)
 	t.Run("the line carries the stream once", p.carriesOnce)
 	if t.Failed() {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/stream-pump/stream-pump/internal/paralleltest"
 )
 
 // scratch is one folder for the whole run: binaries, configurations, reports.
@@ -23,13 +25,18 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "making a folder for the test run:", err)
 		return 1
 	}
-	dismiss, err := guard(scratch, near, far)
+	dismiss, err := guard(scratch)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "starting the guard:", err)
 		_ = os.RemoveAll(scratch)
 		return 1
 	}
 	defer dismiss()
+	// Each test has a cable of its own, and waits for the clock; all of them together take a tenth of a processor.
+	if err := paralleltest.Allow(5); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	code := m.Run()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
@@ -40,12 +47,9 @@ func run(m *testing.M) int {
 
 // guard starts a process that clears up when its stdin is closed: when it is dismissed, or when this process dies,
 // whatever the reason.
-func guard(folder string, names ...namespace) (dismiss func(), err error) {
-	args := []string{"-c", `cat >/dev/null; rm -rf -- "$1"; shift; for name; do ip netns del "$name"; done`, "guard", folder}
-	for _, n := range names {
-		args = append(args, string(n))
-	}
-	cmd := exec.Command("sh", args...)
+func guard(folder string) (dismiss func(), err error) {
+	const script = `cat >/dev/null; rm -rf -- "$1"; for file in "$2"*; do [ ! -e "$file" ] || ip netns del "${file##*/}"; done`
+	cmd := exec.Command("sh", "-c", script, "guard", folder, named(os.Getpid(), "").file())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt from the terminal is not for the guard
 	alive, err := cmd.StdinPipe()
 	if err == nil {

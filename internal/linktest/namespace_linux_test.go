@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,9 +31,6 @@ type namespace string
 func named(owner int, side string) namespace {
 	return namespace(fmt.Sprintf("%s%d-%s", prefix, owner, side))
 }
-
-// The two sides of the cable in this test run.
-var near, far = named(os.Getpid(), "near"), named(os.Getpid(), "far")
 
 // owner is the process that made the namespace; false when it is none of ours.
 func (n namespace) owner() (pid int, ours bool) {
@@ -118,9 +116,13 @@ func system(args ...string) (string, error) {
 	return string(out), nil
 }
 
+var sweeping sync.Mutex // two would remove the same
+
 // sweep removes the namespaces, and what still runs in them, of test runs that are dead.
 func sweep(t *testing.T) {
 	t.Helper()
+	sweeping.Lock()
+	defer sweeping.Unlock()
 	entries, err := os.ReadDir(namespaces)
 	if err != nil {
 		return // nobody has made one yet

@@ -58,6 +58,7 @@ func (p *pump) uplink(t *testing.T) limit {
 // Two hundred viewers ask for what carries sixty: as many get in as fit, each of them gets
 // every packet, and those who were there first do not notice.
 func TestUplinkAdmission(t *testing.T) {
+	t.Parallel()
 	c, p := uplinked(t, "uplink: 20M\n")
 	const stay = 6 * time.Second
 	first := across(t, c, watching, 20, 3*stay) // longer than all that follows
