@@ -21,6 +21,7 @@ func TestThreeHouses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
+	t.Parallel()
 	dir := t.TempDir()
 	if _, err := WriteAuthority(dir, []string{"127.0.0.1"}, time.Now()); err != nil {
 		t.Fatal(err)

@@ -169,13 +169,13 @@ func TestKilledUnderLoad(t *testing.T) {
 	}
 	pump := Pump(t, "streams:\n  - {name: Flap, type: mmsh_push, path: flap}\n  - {name: Card, type: test_card, path: card}")
 	source := newFlapSource()
-	stop := make(chan struct{})
-	var all sync.WaitGroup
-	all.Go(func() { // an encoder that does not give up
+	stop, silence := make(chan struct{}), make(chan struct{})
+	var all, encoder sync.WaitGroup
+	encoder.Go(func() { // one that does not give up
 		for {
-			_ = source.run(t, pump, stop)
+			_ = source.run(t, pump, silence)
 			select {
-			case <-stop:
+			case <-silence:
 				return
 			case <-time.After(100 * time.Millisecond):
 			}
@@ -209,7 +209,9 @@ func TestKilledUnderLoad(t *testing.T) {
 		eventually(t, 30*time.Second, "the encoder and all viewers are back", settled)
 	}
 	close(stop)
-	all.Wait()
+	all.Wait() // each leaves at its next packet, so the encoder goes on until then
+	close(silence)
+	encoder.Wait()
 	t.Logf("%d joins; %d bodies ended with anything else than whole packets in order", joined.Load(), torn.Load())
 	if torn.Load() > 0 {
 		t.Errorf("%d viewers got something that was no packet, or out of order", torn.Load())
