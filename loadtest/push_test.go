@@ -151,19 +151,33 @@ func TestPushIsRefused(t *testing.T) {
 func TestFlappingSource(t *testing.T) {
 	t.Parallel()
 	s := newFakeServer(t)
+	const rate, connects = 200_000, 3
 	var last Source
-	ctx, cancel := context.WithTimeout(t.Context(), 2200*time.Millisecond)
+	var begun time.Time
+	var there time.Duration // from the first connection to the last, without the pauses between
+	came := 0
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	err := Push(ctx, PushOptions{URL: s.pushURL(), Rate: 200_000, KeyInterval: 100 * time.Millisecond,
-		Flap: 300 * time.Millisecond, Report: func(a Source) { last = a }})
+	err := Push(ctx, PushOptions{URL: s.pushURL(), Rate: rate, KeyInterval: 100 * time.Millisecond, Flap: 300 * time.Millisecond,
+		Report: func(a Source) { last = a },
+		Connected: func() {
+			switch came++; came {
+			case 1:
+				begun = time.Now()
+			case connects:
+				there = time.Since(begun) - (connects-1)*pushPause
+				cancel()
+			}
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if last.Connects < 2 || s.asked("setup") < 2 {
+	if last.Connects < connects || s.asked("setup") < connects {
 		t.Errorf("connected %d times, %d setups", last.Connects, s.asked("setup"))
 	}
-	if last.Published > 30 { // 17.9 a second while connected
-		t.Errorf("%d packets: those due while it was away must not be published", last.Published)
+	if due := int(rate/8/1400*there.Seconds()) + 3; int(last.Published) > due {
+		t.Errorf("%d packets, of %d that were due: those due while it was away must not be published", last.Published, due)
 	}
 }
 

@@ -261,9 +261,11 @@ func TestChurningViewersComeBack(t *testing.T) {
 		s := newFakeServer(t)
 		s.push(t, PushOptions{Rate: 500_000})
 		o := quick(s.url())
-		o.Reader = reader
-		o.Churn, o.Duration = 20, time.Second
-		rep := mustRun(t, o)
+		o.Reader, o.Churn = reader, 20
+		rep := longEnough(time.Second, func(d time.Duration) *Report {
+			o.Duration = d
+			return mustRun(t, o)
+		}, func(r *Report) bool { return r.Churned >= 10 && r.Join.Count >= 15 && r.Clients.AliveAtEnd == 10 })
 		wantVerdict(t, rep, Pass)
 		if rep.Churned < 10 || rep.Join.Count < 15 || rep.Clients.AliveAtEnd != 10 {
 			t.Errorf("churned %d, joins %d, alive %d", rep.Churned, rep.Join.Count, rep.Clients.AliveAtEnd)
@@ -274,17 +276,18 @@ func TestChurningViewersComeBack(t *testing.T) {
 func TestViewersReconnectWhenTheStreamEnds(t *testing.T) {
 	t.Parallel()
 	withEachReader(t, func(t *testing.T, reader string) {
-		s := newFakeServer(t, spoiling(func(v, n int, f []byte) [][]byte {
-			if v < 5 && n == 5 {
-				return nil
-			}
-			return [][]byte{f}
-		}))
-		s.push(t, PushOptions{Rate: 500_000})
-		o := quick(s.url())
-		o.Reader = reader
-		o.Reconnect, o.Duration = true, 2500*time.Millisecond
-		rep := mustRun(t, o)
+		rep := longEnough(2500*time.Millisecond, func(d time.Duration) *Report {
+			s := newFakeServer(t, spoiling(func(v, n int, f []byte) [][]byte {
+				if v < 5 && n == 5 {
+					return nil
+				}
+				return [][]byte{f}
+			}))
+			s.push(t, PushOptions{Rate: 500_000})
+			o := quick(s.url())
+			o.Reader, o.Reconnect, o.Duration = reader, true, d
+			return mustRun(t, o)
+		}, func(r *Report) bool { return r.Rejoined >= 5 && r.Clients.AliveAtEnd == 10 })
 		wantVerdict(t, rep, Pass)
 		if rep.Rejoined != 5 || rep.Ended != 5 || rep.Clients.AliveAtEnd != 10 {
 			t.Errorf("rejoined %d, ended %d, alive %d", rep.Rejoined, rep.Ended, rep.Clients.AliveAtEnd)

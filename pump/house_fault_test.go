@@ -85,10 +85,10 @@ func TestAPumpJoinsWithAnInvite(t *testing.T) {
 	}
 }
 
-// Certificates of three seconds: each is renewed when two thirds of its time are over, for
+// Certificates of nine seconds: each is renewed when two thirds of its time are over, which leaves a slow machine three, for
 // another key, and the pump is known by the new one.
 func TestACertificateIsRenewed(t *testing.T) {
-	e := newEstateWith(t, `[{"id": "ottawa"}]`, houseCard, func(c *config.House) { c.Certificates.Valid = config.Duration(3 * time.Second) })
+	e := newEstateWith(t, `[{"id": "ottawa"}]`, houseCard, func(c *config.House) { c.Certificates.Valid = config.Duration(9 * time.Second) })
 	answer, err := e.Steering().Invite(t.Context(), "ottawa", time.Hour)
 	if err != nil {
 		t.Fatal(err)
