@@ -15,6 +15,9 @@ type Bounds struct {
 	ConnectionsPerSecond        int // new ones within any second
 	ConnectionsPerSecondAddress int // and of one address
 
+	Heads           int // connections whose request's head is unfinished: they have just come, or send it
+	HeadsPerAddress int
+
 	BurstBandwidth        int64 // bit/s, of all who join together, until they have their first packets
 	BurstBandwidthAddress int64 // bit/s
 

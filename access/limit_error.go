@@ -16,6 +16,8 @@ const (
 	LimitAddressConnections    Limit = "connections_per_address"
 	LimitConnectionRate        Limit = "connections_per_second"
 	LimitAddressConnectionRate Limit = "connections_per_second_per_address"
+	LimitHeads                 Limit = "unfinished_heads"
+	LimitAddressHeads          Limit = "unfinished_heads_per_address"
 	LimitStreamViewers         Limit = "stream_viewers"
 	LimitStreamBandwidth       Limit = "stream_bandwidth"
 	LimitStreamRate            Limit = "stream_viewers_per_second"
@@ -35,7 +37,7 @@ const (
 func EveryLimit() []Limit {
 	return []Limit{
 		LimitViewers, LimitAddressViewers, LimitBandwidth, LimitAddressBandwidth, LimitAddressSession, LimitConnections, LimitAddressConnections,
-		LimitConnectionRate, LimitAddressConnectionRate, LimitStreamViewers, LimitStreamBandwidth, LimitStreamRate,
+		LimitConnectionRate, LimitAddressConnectionRate, LimitHeads, LimitAddressHeads, LimitStreamViewers, LimitStreamBandwidth, LimitStreamRate,
 		LimitPumps, LimitAddressPumps, LimitPumpBandwidth, LimitStreamPumps, LimitBurst, LimitAddressBurst, LimitStreamBurst, LimitUplink, LimitFiles, LimitAddresses,
 	}
 }

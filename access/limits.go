@@ -30,6 +30,7 @@ type Limits struct {
 	joins     map[string]*window
 	open      int // connections, without those of pumps
 	openPumps int // connections from Bounds.Pumps.Networks
+	heads     int // connections whose request's head is unfinished, without those of pumps
 	arrivals  window
 	uplink    int64 // bit/s on the wire, 0 no bound
 	bursts    bursts

@@ -11,6 +11,7 @@ type addressUse struct {
 	viewers, pumps int
 	since          int64 // ns of Limits.now, when the first of the viewers came; while there are any
 	connections    int
+	heads          int     // of these, those whose request's head is unfinished
 	arrivals       window  // of connections, kept only while their rate is bounded
 	burst          *Bucket // nil while the bursts of an address are not bounded
 }

@@ -7,11 +7,13 @@ type Connection struct {
 	limits   *Limits
 	address  netip.Prefix
 	pump     bool // it counts among those of pumps
+	heading  bool // its head is unfinished and counted; guarded by Limits.mu
 	released bool // guarded by Limits.mu
 }
 
-// Connect reserves a place for an open connection from addr, or returns a *[LimitError].
-// Those from networks that pumps are in have places of their own, and no rate.
+// Connect reserves a place for an open connection from addr, whose first request is awaited
+// from now on, or returns a *[LimitError]. Those from networks that pumps are in have places of
+// their own, and no rate.
 func (l *Limits) Connect(addr netip.Addr) (*Connection, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -33,6 +35,9 @@ func (l *Limits) Connect(addr netip.Addr) (*Connection, error) {
 		l.arrivals.add(now)
 	}
 	l.connectAddress(c, 1, now)
+	if !c.pump {
+		l.begun(c)
+	}
 	return c, nil
 }
 
@@ -50,7 +55,7 @@ func (l *Limits) checkConnection(c *Connection, now int64) *LimitError {
 	case b.ConnectionsPerSecond > 0 && l.arrivals.full(now, b.ConnectionsPerSecond):
 		return &LimitError{Limit: LimitConnectionRate, Max: int64(b.ConnectionsPerSecond)}
 	}
-	return nil
+	return l.checkHeads()
 }
 
 // checkAddress returns the first limit of its address that a connection would pass. The
@@ -67,7 +72,7 @@ func (l *Limits) checkAddress(c *Connection, now int64) *LimitError {
 	case b.ConnectionsPerSecondAddress > 0 && a.arrivals.full(now, b.ConnectionsPerSecondAddress):
 		return &LimitError{Limit: LimitAddressConnectionRate, Max: int64(b.ConnectionsPerSecondAddress)}
 	}
-	return nil
+	return l.checkHeadsOf(a)
 }
 
 // connectAddress adds n to the connections of the connection's address, if it has one.
@@ -101,6 +106,9 @@ func (c *Connection) Introduce(addr netip.Addr) error {
 	}
 	c.address = known.address
 	l.connectAddress(c, 1, now)
+	if c.heading {
+		l.address(c.address).heads++
+	}
 	return nil
 }
 
@@ -113,6 +121,7 @@ func (c *Connection) Release() {
 	defer c.limits.mu.Unlock()
 	if !c.released {
 		c.released = true
+		c.headed()
 		if c.pump {
 			c.limits.openPumps--
 		} else {

@@ -71,7 +71,9 @@ func TestHerd(t *testing.T) {
 
 // The same for connections, from many addresses and from one.
 func TestHerdOfConnections(t *testing.T) {
-	for name, b := range map[string]Bounds{"all": {Connections: 7}, "of an address": {ConnectionsPerAddress: 7}} {
+	for name, b := range map[string]Bounds{
+		"all": {Connections: 7}, "of an address": {ConnectionsPerAddress: 7}, "unfinished": {Heads: 7}, "unfinished, of an address": {HeadsPerAddress: 7},
+	} {
 		t.Run(name, func(t *testing.T) {
 			l := NewLimits(b)
 			var in atomic.Int64

@@ -11,6 +11,7 @@ type Usage struct {
 	Wire            int64 // bit/s, of both, with all headers
 	Connections     int   // those of pumps included
 	PumpConnections int   // from networks that pumps are in
+	Heads           int   // connections whose request's head is unfinished
 	Arrivals        int   // connections of the last second, while their rate is bounded
 	Addresses       int   // that take anything
 }
@@ -23,7 +24,7 @@ func (l *Limits) Usage() Usage {
 	l.sweep(now)
 	return Usage{
 		Viewers: l.viewers.n, Bandwidth: l.viewers.rate, Pumps: l.pumps.n, PumpBandwidth: l.pumps.rate,
-		Wire: l.viewers.wire + l.pumps.wire, Connections: l.open + l.openPumps, PumpConnections: l.openPumps,
+		Wire: l.viewers.wire + l.pumps.wire, Connections: l.open + l.openPumps, PumpConnections: l.openPumps, Heads: l.heads,
 		Arrivals: l.arrivals.used(now), Addresses: len(l.addresses),
 	}
 }
@@ -52,10 +53,10 @@ func (l *Limits) StreamUsage(path string) StreamUsage {
 // AddressUsage is the most that one address takes of each limit; it need not be the same
 // address.
 type AddressUsage struct {
-	Viewers, Pumps, Connections, Arrivals int
-	Bandwidth                             int64         // bit/s
-	Burst                                 int64         // bit/s
-	Session                               time.Duration // for how long it has had viewers
+	Viewers, Pumps, Connections, Heads, Arrivals int
+	Bandwidth                                    int64         // bit/s
+	Burst                                        int64         // bit/s
+	Session                                      time.Duration // for how long it has had viewers
 }
 
 // BusiestAddresses returns the most that any one address takes of each limit. It looks at
@@ -68,6 +69,7 @@ func (l *Limits) BusiestAddresses(clock int64) AddressUsage {
 	var m AddressUsage
 	for _, a := range l.addresses {
 		m.Viewers, m.Pumps, m.Connections = max(m.Viewers, a.viewers), max(m.Pumps, a.pumps), max(m.Connections, a.connections)
+		m.Heads = max(m.Heads, a.heads)
 		m.Bandwidth, m.Arrivals = max(m.Bandwidth, a.rate()), max(m.Arrivals, a.arrivals.used(now))
 		if a.burst != nil {
 			m.Burst = max(m.Burst, a.burst.Used(clock))

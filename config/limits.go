@@ -18,8 +18,10 @@ type Limits struct {
 	ConnectionsPerAddress          int       `yaml:"connections_per_address" reload:"live"`
 	ConnectionsPerSecond           int       `yaml:"connections_per_second" reload:"live"` // new ones
 	ConnectionsPerSecondPerAddress int       `yaml:"connections_per_second_per_address" reload:"live"`
-	Session                        Duration  `yaml:"session" reload:"live"`             // how long a viewer may watch
-	SessionPerAddress              Duration  `yaml:"session_per_address" reload:"live"` // how long an address may have viewers without a pause
+	UnfinishedHeads                int       `yaml:"unfinished_heads" reload:"live"`             // connections whose request is not whole yet
+	UnfinishedHeadsPerAddress      int       `yaml:"unfinished_heads_per_address" reload:"live"` // 0: half of the connections there may be
+	Session                        Duration  `yaml:"session" reload:"live"`                      // how long a viewer may watch
+	SessionPerAddress              Duration  `yaml:"session_per_address" reload:"live"`          // how long an address may have viewers without a pause
 	Pumps                          Pumps     `yaml:"pumps"`
 }
 
@@ -79,7 +81,7 @@ const (
 
 func init() {
 	bandwidth := rule{bounded: true, max: 1e15, limits: "0 to 1000T, in bit/s"}
-	for _, key := range []string{"viewers", "viewers_per_address", "connections", "connections_per_address", "pumps.count", "pumps.per_address"} {
+	for _, key := range []string{"viewers", "viewers_per_address", "connections", "connections_per_address", "unfinished_heads", "unfinished_heads_per_address", "pumps.count", "pumps.per_address"} {
 		rules["limits."+key] = number(0, maxCount)
 	}
 	for _, key := range []string{"viewers", "pumps"} {

@@ -34,5 +34,12 @@ func (p *Pump) bounds(cfg *config.Config) access.Bounds {
 	if allowed := p.files.connections(cfg); allowed > 0 && (b.Connections == 0 || allowed < b.Connections) {
 		b.Connections = allowed
 	}
+	if b.HeadsPerAddress == 0 && b.Connections > 0 {
+		b.HeadsPerAddress = max(b.Connections/2, leastHeads)
+	}
 	return b
 }
+
+// leastHeads is how many unfinished heads an address may have in any case, unless the
+// configuration says less: so many viewers behind one address may come at once, with TLS.
+const leastHeads = 100

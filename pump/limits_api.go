@@ -71,6 +71,7 @@ func (p *Pump) limitsOfAll() []LimitInfo {
 		p.limit(access.LimitBandwidth, "bit/s", u.Bandwidth, b.Bandwidth),
 		p.limit(access.LimitConnections, "connections", int64(u.Connections-u.PumpConnections), int64(b.Connections)),
 		p.limit(access.LimitConnectionRate, "connections/s", int64(u.Arrivals), int64(b.ConnectionsPerSecond)),
+		p.limit(access.LimitHeads, "connections", int64(u.Heads), int64(b.Heads)),
 		p.limit(access.LimitPumps, "pumps", int64(u.Pumps), int64(b.Pumps.Count)),
 		p.limit(access.LimitPumpBandwidth, "bit/s", u.PumpBandwidth, b.Pumps.Bandwidth),
 		p.limit(access.LimitBurst, "bit/s", p.limits.BurstUsage(stream.Monotonic()), b.BurstBandwidth),
@@ -87,6 +88,7 @@ func (p *Pump) limitsOfAddresses() []LimitInfo {
 		p.limit(access.LimitAddressSession, "s", int64(busiest.Session/time.Second), int64(b.SessionAddress/time.Second)),
 		p.limit(access.LimitAddressConnections, "connections", int64(busiest.Connections), int64(b.ConnectionsPerAddress)),
 		p.limit(access.LimitAddressConnectionRate, "connections/s", int64(busiest.Arrivals), int64(b.ConnectionsPerSecondAddress)),
+		p.limit(access.LimitAddressHeads, "connections", int64(busiest.Heads), int64(b.HeadsPerAddress)),
 		p.limit(access.LimitAddressPumps, "pumps", int64(busiest.Pumps), int64(b.Pumps.PerAddress)),
 		p.limit(access.LimitAddressBurst, "bit/s", busiest.Burst, b.BurstBandwidthAddress),
 	}

@@ -2,9 +2,12 @@ package pump
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stream-pump/stream-pump/mmsh"
 )
@@ -108,6 +111,37 @@ func TestPumpsAreAClassOfTheirOwn(t *testing.T) {
 	w.refused("pumps", 1)
 	first.packets(5)
 	pump.packets(5)
+}
+
+// Connections whose request is not whole have bounds, of all and of an address; the API and the
+// metrics tell of them, and a reload changes them for those who come.
+func TestUnfinishedHeads(t *testing.T) {
+	for _, limit := range []string{"unfinished_heads", "unfinished_heads_per_address"} {
+		t.Run(limit, func(t *testing.T) {
+			w := newWorld(t, fmt.Sprintf("limits: {%s: 2}\n%s", limit, card))
+			w.awaitLive("card")
+			come := func() net.Conn {
+				c, err := net.Dial("tcp", w.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = c.Close() })
+				_ = c.SetDeadline(time.Now().Add(time.Minute))
+				return c
+			}
+			come()
+			come()
+			w.eventually("both are there", func() bool { return w.limits.Usage().Heads == 2 })
+			if b, err := io.ReadAll(come()); !strings.HasPrefix(string(b), "HTTP/1.0 503 ") || !strings.Contains(string(b), limit+")") {
+				t.Errorf("%s %v, want 503 and the name of the limit", b, err)
+			}
+			w.refused(limit, 1)
+			w.reload(fmt.Sprintf("limits: {%s: 3}\n%s", limit, card))
+			if a := w.askAt("http://"+w.Addr().String()+"/streams/card.asx", "GET"); a.status != http.StatusOK {
+				t.Errorf("after the reload: %d %s", a.status, a.body)
+			}
+		})
+	}
 }
 
 // A head may be as large as the setting says, and a reload changes that.

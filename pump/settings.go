@@ -56,6 +56,8 @@ func boundsOf(c *config.Config) access.Bounds {
 		ConnectionsPerSecond:        l.ConnectionsPerSecond,
 		ConnectionsPerSecondAddress: l.ConnectionsPerSecondPerAddress,
 
+		Heads: l.UnfinishedHeads, HeadsPerAddress: l.UnfinishedHeadsPerAddress,
+
 		BurstBandwidth: int64(c.Burst.Bandwidth), BurstBandwidthAddress: int64(c.Burst.BandwidthPerAddress),
 
 		Session: l.Session.D(), SessionAddress: l.SessionPerAddress.D(),

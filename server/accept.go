@@ -204,7 +204,7 @@ func (s *Server) enroll(c net.Conn, remote netip.AddrPort, place *access.Connect
 	}
 	l := s.pickLoop()
 	l.load.Add(1)
-	_, err := l.engine.EnrollContext(c, &conn{srv: s, remote: remote, place: place})
+	_, err := l.engine.EnrollContext(c, &conn{srv: s, remote: remote, place: place, heading: true})
 	if err != nil {
 		l.load.Add(-1)
 	}
@@ -217,7 +217,9 @@ func (s *Server) servePlain(ctx context.Context, c net.Conn, remote netip.AddrPo
 	c, remote, ok := s.greet(hctx, c, remote, place)
 	cancel()
 	if ok {
-		s.newDoor(ctx, c, remote, false).serve()
+		d := s.newDoor(ctx, c, remote, false)
+		d.place = place
+		d.serve()
 	}
 }
 

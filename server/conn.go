@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -49,6 +50,7 @@ type conn struct {
 	remote   netip.AddrPort
 	place    *access.Connection
 	phase    phase
+	heading  bool   // its place counts as that of an unfinished head
 	greeted  bool   // the first bytes were looked at: no PROXY header comes any more
 	deadline int64  // ns; 0 for none. A phase that lasts longer ends the connection
 	skip     int    // bytes of body still to be passed over
@@ -181,6 +183,9 @@ func discard(gc gnet.Conn, n int) int {
 
 // await enters a phase that may last so long.
 func (c *conn) await(p phase, limit time.Duration) {
+	if p != readingHead {
+		c.headed()
+	}
 	c.phase = p
 	c.deadline = stream.Monotonic() + int64(limit)
 	c.loop.watchOver(c)
@@ -188,8 +193,30 @@ func (c *conn) await(p phase, limit time.Duration) {
 
 // rest enters a phase without a deadline.
 func (c *conn) rest(p phase) {
+	c.headed()
 	c.phase, c.deadline = p, 0
 	c.loop.forget(c)
+}
+
+// headed notes that a head is whole, or not waited for any more.
+func (c *conn) headed() {
+	if c.heading {
+		c.heading = false
+		c.place.Headed()
+	}
+}
+
+// begin notes that a head has begun and is not whole, and tells whether one more may be.
+func (c *conn) begin() bool {
+	if c.heading {
+		return true
+	}
+	if err := c.place.Heading(); err != nil {
+		c.refuse(http.StatusServiceUnavailable, fullText(err))
+		return false
+	}
+	c.heading = true
+	return true
 }
 
 // send writes an answer that fits the socket in all but odd cases; what does not is

@@ -21,7 +21,7 @@ type door struct {
 	srv    *Server
 	conn   net.Conn
 	owned  net.Conn           // what the server closes at the end, under conn; nil where no event loop can take it
-	place  *access.Connection // its place, likewise
+	place  *access.Connection // its place; nil where an event loop has handed it over, with a whole head
 	br     *bufio.Reader      // as large as a head may be, so that a head can be peeked at whole; nil while nobody needs it
 	remote netip.AddrPort
 	tls    bool
@@ -67,7 +67,11 @@ func (d *door) next(wait time.Duration) answer {
 	if d.awaken() != nil {
 		return answer{}
 	}
+	if err := d.place.Heading(); err != nil {
+		return d.srv.refuse(http.StatusServiceUnavailable, fullText(err), false)
+	}
 	head, err := d.peekHead()
+	d.place.Headed()
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return d.refuseHead(largeHead(d.br.Size()))

@@ -65,6 +65,7 @@ func (c *conn) readHead() bool {
 		c.hangUp(lingerTime) // half-closed: the player falls back to HTTP at once
 		return false
 	} else if maybe {
+		c.begin()
 		return false
 	}
 	if !plausible(buf[0]) {
@@ -77,6 +78,7 @@ func (c *conn) readHead() bool {
 		c.refuseHead(wrongHead(errLine))
 		return false
 	case end == 0 && len(buf) < most:
+		c.begin()
 		return false
 	case end == 0 || end > most:
 		c.refuseHead(largeHead(most))
@@ -121,6 +123,7 @@ func (c *conn) refuse(status int, text string) {
 // handle acts on a request whose head is the next end bytes. See readHead for the
 // result.
 func (c *conn) handle(req *http.Request, end int) bool {
+	c.headed()
 	r := &request{Request: req, remote: c.remote, ctx: c.srv.ctx}
 	a := c.srv.route(r)
 	if a.later {

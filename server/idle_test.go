@@ -15,10 +15,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stream-pump/stream-pump/access"
 )
 
 // idleEnv tells a copy of the test binary to be the server that a crowd does nothing at.
 const idleEnv = "STREAM_PUMP_TEST_IDLE"
+
+// idleBounds is how its bounds stand in that variable: connections, and unfinished heads of an address.
+const idleBounds = "%d %d"
 
 // standing is how the server of TestIdleCrowd is.
 type standing struct {
@@ -39,7 +44,11 @@ func TestIdleCrowdServer(t *testing.T) {
 	if os.Getenv(idleEnv) == "" {
 		t.Skip("only as a child of TestIdleCrowd")
 	}
-	w := newWorld(t, plan{settings: Settings{HeadTimeout: never}})
+	var bounds access.Bounds
+	if _, err := fmt.Sscanf(os.Getenv(idleEnv), idleBounds, &bounds.Connections, &bounds.HeadsPerAddress); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, plan{settings: Settings{HeadTimeout: never}, bounds: bounds})
 	stop := w.onAir().flow(20 * time.Millisecond)
 	fmt.Printf("\naddress %s\n", w.addr)
 	for asked := bufio.NewScanner(os.Stdin); asked.Scan(); {
@@ -62,10 +71,10 @@ type idleServer struct {
 	lines *bufio.Scanner
 }
 
-func startIdleServer(t *testing.T) *idleServer {
+func startIdleServer(t *testing.T, b access.Bounds) *idleServer {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestIdleCrowdServer$", "-test.timeout=5m")
-	cmd.Env = append(os.Environ(), idleEnv+"=1")
+	cmd.Env = append(os.Environ(), idleEnv+"="+fmt.Sprintf(idleBounds, b.Connections, b.HeadsPerAddress))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -129,14 +138,14 @@ func crowdOf(t *testing.T) int {
 	return n
 }
 
-// crowd connects so often, from several addresses of loopback; every second one begins a
+// crowd connects so often, from as many addresses of loopback; every second one begins a
 // head and goes no further.
-func (s *idleServer) crowd(n int) (crowd []net.Conn) {
+func (s *idleServer) crowd(n, addresses int) (crowd []net.Conn) {
 	s.Helper()
 	var all sync.WaitGroup
 	crowd = make([]net.Conn, n)
 	for i := range 8 {
-		d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i))}}
+		d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%addresses))}}
 		all.Go(func() {
 			for at := i; at < n; at += 8 {
 				c, err := d.DialContext(context.Background(), "tcp", s.addr)
@@ -161,7 +170,7 @@ func TestIdleCrowd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes its time; left out with -short")
 	}
-	s := startIdleServer(t)
+	s := startIdleServer(t, access.Bounds{})
 	w := &world{TB: t, addr: s.addr}
 	var tapes []*tape
 	for range 3 {
@@ -179,7 +188,7 @@ func TestIdleCrowd(t *testing.T) {
 	}
 	goOn("before")
 	before, n := s.now(), crowdOf(t)
-	crowd := s.crowd(n)
+	crowd := s.crowd(n, 8)
 	defer func() {
 		for _, c := range crowd {
 			if c != nil {
