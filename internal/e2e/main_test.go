@@ -34,7 +34,7 @@ func run(m *testing.M) int {
 	defer func() { _ = os.RemoveAll(scratch) }()
 
 	// The tests wait for the clock much more than they compute.
-	if err := paralleltest.Allow(5); err != nil {
+	if err := paralleltest.Allow(8); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
