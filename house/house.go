@@ -2,6 +2,7 @@ package house
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -50,6 +51,8 @@ type House struct {
 	log       *slog.Logger
 	repeats   *telemetry.Repeats
 	name      string
+	run       string    // random, of this run
+	since     time.Time // that it runs
 	store     store.Store
 	fleet     *live.Fleet
 	registry  *registry.Registry
@@ -83,7 +86,7 @@ func Start(ctx context.Context, cfg *config.House, o Options) (*House, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &House{opts: o, log: o.Log, repeats: telemetry.NewRepeats(o.Log, telemetry.RepeatsOptions{}), name: nameOf(cfg), failed: make(chan error, 1)}
+	h := &House{opts: o, log: o.Log, repeats: telemetry.NewRepeats(o.Log, telemetry.RepeatsOptions{}), name: nameOf(cfg), run: rand.Text(), since: time.Now().UTC().Truncate(time.Second), failed: make(chan error, 1)}
 	h.cfg.Store(cfg)
 	h.proxies.Store(access.NewProxies(cfg.TrustedProxies...))
 	h.hasher = access.NewHasher(access.HasherOptions{Waiting: 1024})
@@ -137,6 +140,10 @@ func (h *House) open(ctx context.Context, cfg *config.House) error {
 	if err != nil {
 		return err
 	}
+	name, err := h.claim(ctx)
+	if err != nil {
+		return err
+	}
 	if err := h.seed(ctx, cfg); err != nil {
 		return err
 	}
@@ -149,7 +156,7 @@ func (h *House) open(ctx context.Context, cfg *config.House) error {
 		return err
 	}
 	h.done.Go(func() { h.tend(beside) })
-	h.done.Go(func() { h.attend(beside) })
+	h.done.Go(func() { h.attend(beside, name) })
 	return nil
 }
 

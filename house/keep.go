@@ -15,6 +15,7 @@ import (
 	"github.com/stream-pump/stream-pump/house/registry"
 	"github.com/stream-pump/stream-pump/house/roster"
 	"github.com/stream-pump/stream-pump/house/store"
+	"github.com/stream-pump/stream-pump/telemetry"
 )
 
 // storeOptions says where the fleet is kept.
@@ -23,6 +24,7 @@ func storeOptions(cfg *config.House, name string, log *slog.Logger) (store.Optio
 	o := store.Options{Name: name, Prefix: n.Prefix, Replicas: n.Replicas, Log: log}
 	if len(n.URLs) > 0 {
 		o.URLs, o.Credentials, o.User, o.Password = n.URLs, n.Credentials, n.User, n.Password
+		o.Kept = filepath.Join(cfg.Data, "kept")
 		if n.CA != "" {
 			pool, err := pool(n.CA)
 			if err != nil {
@@ -120,15 +122,24 @@ func writeFile(name string, data []byte) error {
 
 // attend holds this house's lease, and does what only one house should: forget what has
 // ended.
-func (h *House) attend(ctx context.Context) {
+func (h *House) attend(ctx context.Context, mine store.Lease) {
 	tick := time.NewTicker(store.LeaseFor / 3)
 	defer tick.Stop()
-	var mine, leader store.Lease
+	repeats := telemetry.NewRepeats(h.log, telemetry.RepeatsOptions{Every: 5 * time.Second, Longest: 5 * time.Minute})
+	defer repeats.Close()
+	var leader store.Lease
+	var err error
 	expired := time.Time{}
 	for {
 		try, cancel := context.WithTimeout(ctx, store.LeaseFor/3)
-		mine = h.hold(try, mine, "house."+h.name)
-		leader = h.hold(try, leader, "leader")
+		if mine, err = h.hold(try, mine, leaseOf(h.name), h.claimant()); errors.Is(err, store.ErrHeld) {
+			if other := h.nameTaken(try); other != nil {
+				repeats.Log(slog.LevelError, "name", "another house with this name has come while the store was away", slog.Any("error", other))
+			}
+		}
+		if leader, err = h.hold(try, leader, "leader", []byte(h.name)); errors.Is(err, store.ErrFull) {
+			repeats.Log(slog.LevelError, "lease", "no house can be told to lead: webhooks wait", slog.Any("error", err))
+		}
 		h.leads.Store(leader != nil)
 		h.keepUsers(try)
 		if leader != nil && h.registry.Orphaned() {
@@ -154,18 +165,18 @@ func (h *House) attend(ctx context.Context) {
 }
 
 // hold renews a lease, or tries to get it.
-func (h *House) hold(ctx context.Context, l store.Lease, name string) store.Lease {
+func (h *House) hold(ctx context.Context, l store.Lease, name string, value []byte) (store.Lease, error) {
 	if l != nil && l.Renew(ctx) == nil {
-		return l
+		return l, nil
 	}
-	l, err := h.store.Acquire(ctx, name, []byte(h.name))
+	l, err := h.store.Acquire(ctx, name, value)
 	if err != nil {
 		if !errors.Is(err, store.ErrHeld) && ctx.Err() == nil {
 			h.log.Debug("no lease", slog.String("lease", name), slog.Any("error", err))
 		}
-		return nil
+		return nil, err
 	}
-	return l
+	return l, nil
 }
 
 func (h *House) letGo(leases ...store.Lease) {

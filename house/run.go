@@ -13,8 +13,8 @@ import (
 // Run starts a house and keeps it going until ctx is done, a signal stops it or a listener
 // fails. It returns nil after an orderly end.
 func Run(ctx context.Context, cfg *config.House, o Options) error {
-	h, err := Start(ctx, cfg, o)
-	if err != nil {
+	h, err := starting(ctx, cfg, o)
+	if err != nil || h == nil {
 		return err
 	}
 	h.log.Info("the house serves", slog.String("name", h.name), slog.Int("pumps", len(h.fleet.View().Pumps)), slog.Int("streams", len(h.fleet.View().Streams)))
@@ -35,6 +35,43 @@ func Run(ctx context.Context, cfg *config.House, o Options) error {
 			if err := h.Reload(ctx); err != nil {
 				h.logReload(err)
 			}
+		}
+	}
+}
+
+// starting is [Start], which a signal ends: waiting for the store can take minutes. Without an error
+// and a house it was ended so.
+func starting(ctx context.Context, cfg *config.House, o Options) (*House, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type started struct {
+		h   *House
+		err error
+	}
+	done := make(chan started, 1)
+	go func() {
+		h, err := Start(ctx, cfg, o)
+		done <- started{h, err}
+	}()
+	for ended := false; ; {
+		select {
+		case s := <-done:
+			if ended && s.h != nil {
+				s.h.Close()
+			}
+			if ended {
+				return nil, nil
+			}
+			return s.h, s.err
+		case sig := <-o.Signals:
+			if sig == syscall.SIGHUP {
+				continue // the files were read just now
+			}
+			if o.Log != nil {
+				o.Log.Info("stopping before the start was done", slog.String("reason", sig.String()))
+			}
+			ended = true
+			cancel()
 		}
 	}
 }

@@ -15,5 +15,9 @@
 // stays; once there is room again they are taken again.
 //
 // A store of a house that is alone which has lost something is not opened ([ErrDamaged]), nor one
-// that a newer program has written ([ErrNewer]).
+// that a newer program has written ([ErrNewer]). One at other servers is not opened when it is another
+// one than the house has known, or has less ([ErrLost], with [Options.Kept]); one that becomes so while
+// it is open takes no change until it is what it was, and watches yield nothing of it.
+//
+// A limit of the servers or of the account is told by name, and is an [ErrFull].
 package store

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -52,7 +54,7 @@ const (
 
 func newEmbedded(o Options) (*embedded, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the folder of the store: %w", err)
+		return nil, fmt.Errorf("making the folder of the store: %w%s", err, owner(err))
 	}
 	for _, above := range []string{filepath.Dir(o.Dir), filepath.Dir(filepath.Dir(o.Dir))} {
 		_ = syncDir(above) // they may be as new as the folder itself; that of others may not be ours to open
@@ -98,19 +100,25 @@ func (e *embedded) start() (*server.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the store's server: %w", err)
 	}
+	e.says.fatal.Store(nil)
 	s.SetLoggerV2(e.says, false, false, false)
 	s.Start()
-	if !s.ReadyForConnections(readyWithin) {
-		s.Shutdown()
-		s.WaitForShutdown()
+	ready := false
+	for until := time.Now().Add(readyWithin); !ready && e.says.fatal.Load() == nil && time.Now().Before(until); {
+		ready = s.ReadyForConnections(readyWithin / 200)
+	}
+	if ready && s.JetStreamEnabled() {
+		return s, nil
+	}
+	s.Shutdown()
+	s.WaitForShutdown()
+	if why := e.says.fatal.Load(); why != nil {
+		return nil, fmt.Errorf("%w: %s (the folder %s and all in it must belong to the user that the house runs as)", ErrUnavailable, *why, e.opts.Dir)
+	}
+	if !ready {
 		return nil, errors.New("the store's server was not ready in time")
 	}
-	if !s.JetStreamEnabled() {
-		s.Shutdown()
-		s.WaitForShutdown()
-		return nil, fmt.Errorf("the store's server cannot use %s: %w", e.opts.Dir, ErrUnavailable)
-	}
-	return s, nil
+	return nil, fmt.Errorf("the store's server cannot use %s: %w", e.opts.Dir, ErrUnavailable)
 }
 
 func (c Cluster) apply(o *server.Options, name, password string) error {
@@ -145,6 +153,17 @@ const (
 	clusterUser = "house"
 	clientUser  = "within"
 )
+
+// owner says what would be right, where a folder is not the house's to write in.
+func owner(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return " (the folder `data` must belong to the user that the house runs as)"
+	case errors.Is(err, syscall.EROFS):
+		return " (the folder `data` must be on a disk that can be written to)"
+	}
+	return ""
+}
 
 // InProcessConn gives the client a connection to the server of now.
 func (e *embedded) InProcessConn() (net.Conn, error) {
@@ -265,6 +284,7 @@ func Folder(data string) string { return filepath.Join(data, "store") }
 type serverLog struct {
 	log     *slog.Logger
 	repeats *telemetry.Repeats
+	fatal   atomic.Pointer[string] // why the server gave up, if it did
 }
 
 func newServerLog(log *slog.Logger) *serverLog {
@@ -285,7 +305,12 @@ func (l *serverLog) Warnf(format string, v ...any) {
 	}
 }
 
-func (l *serverLog) Fatalf(format string, v ...any) { l.say(slog.LevelError, format, v...) }
+func (l *serverLog) Fatalf(format string, v ...any) {
+	why := fmt.Sprintf(format, v...)
+	l.fatal.Store(&why)
+	l.say(slog.LevelError, format, v...)
+}
+
 func (l *serverLog) Errorf(format string, v ...any) { l.say(slog.LevelError, format, v...) }
 func (l *serverLog) Debugf(string, ...any)          {}
 func (l *serverLog) Tracef(string, ...any)          {}

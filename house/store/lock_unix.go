@@ -20,7 +20,7 @@ const lockWithin = 5 * time.Second
 func lockFolder(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("locking the folder of the store: %w", err)
+		return nil, fmt.Errorf("locking the folder of the store: %w%s", err, owner(err))
 	}
 	for deadline := time.Now().Add(lockWithin); ; time.Sleep(50 * time.Millisecond) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -29,7 +29,7 @@ func lockFolder(dir string) (*os.File, error) {
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(deadline) {
 			_ = f.Close()
-			return nil, fmt.Errorf("another program uses the store in %s: %w", dir, ErrHeld)
+			return nil, fmt.Errorf("another house uses the store in %s: %w (each house needs a folder `data` of its own)", dir, ErrHeld)
 		}
 	}
 }

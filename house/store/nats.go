@@ -21,7 +21,8 @@ import (
 type natsStore struct {
 	opts     Options
 	log      *slog.Logger
-	embedded *embedded // nil: the servers are somewhere else
+	repeats  *telemetry.Repeats // of what is said again and again while it lasts
+	embedded *embedded          // nil: the servers are somewhere else
 	nc       *nats.Conn
 	js       jetstream.JetStream
 	bus      natsBus
@@ -29,6 +30,9 @@ type natsStore struct {
 	answered atomic.Int64  // when the store last answered, in ns since 1970
 	latest   atomic.Uint64 // the highest revision that is known to be there
 	epoch    atomic.Int64  // when the store was made, in ns since 1970
+	identity string        // of the store at other servers, once it is known
+	lost     atomic.Pointer[lostError]
+	astray   int // pulses in a row that were of another store, or of less; of beat alone
 
 	noting sync.Mutex // asking pulse, and what follows
 	noted  witness    // what was written down last
@@ -53,14 +57,20 @@ func Open(ctx context.Context, o Options) (Store, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &natsStore{opts: o, log: o.Log, followers: map[*follower]struct{}{}}
+	s.repeats = telemetry.NewRepeats(o.Log, telemetry.RepeatsOptions{Every: 5 * time.Second, Longest: 5 * time.Minute})
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if o.Dir != "" {
 		e, err := newEmbedded(o)
 		if err != nil {
 			s.cancel()
+			s.repeats.Close()
 			return nil, err
 		}
 		s.embedded = e
+	}
+	if err := s.recall(); err != nil {
+		_ = s.Close()
+		return nil, err
 	}
 	if err := s.connect(); err != nil {
 		_ = s.Close()
@@ -70,6 +80,7 @@ func Open(ctx context.Context, o Options) (Store, error) {
 		_ = s.Close()
 		return nil, err
 	}
+	s.recognise(ctx)
 	if err := s.verify(ctx); err != nil {
 		s.stream, s.pulse = nil, nil // what was written down of it stays
 		_ = s.Close()
@@ -87,9 +98,10 @@ func (s *natsStore) connect() error {
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				s.log.Warn("the store is not connected", slog.Any("error", err))
+				s.log.Warn("the store is not connected", slog.Any("error", explained(s.opts, err)))
 			}
 		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { s.away("the store cannot be reached; it is tried again", err) }),
 		nats.ReconnectHandler(func(*nats.Conn) { s.reconnected() }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.log.Debug("store", slog.Any("error", err)) }),
 	}
@@ -113,16 +125,19 @@ func (s *natsStore) connect() error {
 	}
 	nc, err := nats.Connect(address, append(options[:len(options):len(options)], nats.RetryOnFailedConnect(false))...)
 	if err != nil {
-		if why := refusal(err); why != "" {
-			return fmt.Errorf("connecting to the store at %s: %w (%s)", strings.Join(hosts(s.opts.URLs), ", "), err, why)
+		if lasting(s.opts, err) {
+			return fmt.Errorf("connecting to the store at %s: %w", s.servers(), explained(s.opts, err))
 		}
-		s.log.Warn("the store does not answer yet; it is tried again", slog.String("servers", strings.Join(hosts(s.opts.URLs), ", ")), slog.Any("error", err))
+		s.away("the store does not answer yet; it is tried again", err)
 		nc, err = nats.Connect(address, options...)
 	}
 	if err != nil {
 		return fmt.Errorf("connecting to the store: %w", err)
 	}
 	s.nc = nc
+	if most := nc.MaxPayload(); nc.IsConnected() && most < leastPayload {
+		return fmt.Errorf("connecting to the store at %s: %w", s.servers(), &limitError{fmt.Sprintf("they take messages of %d bytes", most), payload})
+	}
 	s.bus = natsBus{store: s}
 	s.js, err = jetstream.New(nc)
 	if err == nil {
@@ -134,31 +149,66 @@ func (s *natsStore) connect() error {
 	return nil
 }
 
+// servers are those of the configuration, as they are told to people.
+func (s *natsStore) servers() string { return strings.Join(hosts(s.opts.URLs), ", ") }
+
+// away tells that servers cannot be reached, now and then while that lasts.
+func (s *natsStore) away(what string, err error) {
+	if s.ctx.Err() == nil {
+		s.repeats.Log(slog.LevelWarn, "away", what, slog.String("servers", s.servers()), slog.Any("error", explained(s.opts, err)))
+	}
+}
+
+// settles is how long a server that is in no cluster may take to have JetStream, and what is
+// answered to be what there is.
+const settles = 3 * time.Second
+
 // prepare sees that the buckets are there, and waits for it until ctx ends: the members of
 // a cluster start one after the other.
 func (s *natsStore) prepare(ctx context.Context) error {
 	repeats := telemetry.NewRepeats(s.log, telemetry.RepeatsOptions{Every: 5 * time.Second})
 	defer repeats.Close()
-	for {
+	for began := time.Now(); ; {
 		err := s.makeBuckets(ctx)
 		if err == nil {
 			return nil
 		}
-		if why := refusal(err); why != "" {
-			return fmt.Errorf("%w (%s)", err, why)
+		if !s.nc.IsConnected() {
+			err = ErrUnavailable
+			if last := s.nc.LastError(); last != nil {
+				err = fmt.Errorf("connecting to the store at %s: %w", s.servers(), last)
+			}
 		}
-		repeats.Log(slog.LevelWarn, "", "the store is not ready; it is tried again", slog.Any("error", err))
+		lone := s.embedded == nil && s.nc.IsConnected() && s.nc.ConnectedClusterName() == "" && errors.Is(err, nats.ErrNoResponders)
+		late := time.Since(began) > settles
+		switch {
+		case lasting(s.opts, err), late && (lone || errors.Is(err, ErrLost)), s.isFull():
+			return s.whereFull(explained(s.opts, err))
+		case s.nc.IsConnected(): // else that is said
+			repeats.Log(slog.LevelWarn, "", "the store is not ready; it is tried again", slog.Any("error", explained(s.opts, err)))
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the store: %w", err)
+			return fmt.Errorf("waiting for the store: %w", explained(s.opts, err))
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
 }
 
+// whereFull says which disk is full, if that is why.
+func (s *natsStore) whereFull(err error) error {
+	if !s.isFull() {
+		return err
+	}
+	return fmt.Errorf("%w: %s needs %d MiB of room: %w", ErrFull, s.opts.Dir, defaultReserve>>20, err)
+}
+
 func (s *natsStore) makeBuckets(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	if err := s.known(ctx); err != nil {
+		return err
+	}
 	stream, state, err := s.makeBucket(ctx, "state", jetstream.StreamConfig{
 		Description: "what a pump house must not forget", Storage: jetstream.FileStorage,
 	})
@@ -229,11 +279,13 @@ func told(err error) error {
 		return ErrChanged
 	case strings.Contains(err.Error(), "no space left"):
 		return ErrFull
+	case limit(err) != nil:
+		return limit(err)
 	case errors.As(err, &api):
 		switch api.ErrorCode {
 		case codeWrongSequence, codeInFlight:
 			return ErrChanged
-		case codeNoResources, codeNoStorage, codeNoMemory:
+		case codeNoResources:
 			return ErrFull
 		}
 	}
@@ -252,7 +304,10 @@ const (
 func (s *natsStore) Bus() Bus { return &s.bus }
 
 func (s *natsStore) Health() error {
+	lost := s.lost.Load()
 	switch {
+	case lost != nil:
+		return lost
 	case s.isFull():
 		return ErrFull
 	case !s.nc.IsConnected(), s.embedded != nil && s.embedded.few(), s.silent():
@@ -280,5 +335,6 @@ func (s *natsStore) Close() error {
 	if s.embedded != nil {
 		s.embedded.close()
 	}
+	s.repeats.Close()
 	return nil
 }

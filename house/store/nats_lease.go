@@ -21,11 +21,14 @@ func (s *natsStore) Acquire(ctx context.Context, name string, value []byte) (Lea
 		return nil, err
 	}
 	_, leases := s.buckets()
-	revision, err := settled(ctx, func() (uint64, error) { return leases.Create(ctx, name, value) })
-	if err = told(err); errors.Is(err, ErrUnavailable) && ctx.Err() == nil && s.makeBuckets(ctx) == nil {
-		_, leases = s.buckets() // it was in memory only
-		revision, err = settled(ctx, func() (uint64, error) { return leases.Create(ctx, name, value) })
-		err = told(err)
+	create := func() (uint64, error) { return leases.Create(ctx, name, value) }
+	revision, err := settled(ctx, create)
+	if err = told(err); errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
+		if err = s.makeBuckets(ctx); err == nil {
+			_, leases = s.buckets() // it was in memory only
+			revision, err = settled(ctx, create)
+			err = told(err)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("acquiring %s: %w", name, held(err))

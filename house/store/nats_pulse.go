@@ -45,19 +45,19 @@ func (s *natsStore) feel() {
 	defer cancel()
 	s.noting.Lock()
 	defer s.noting.Unlock()
+	known := s.latest.Load()
 	info, err := stream.Info(ctx)
+	if s.missed(ctx, known, stream, err) {
+		return
+	}
 	if err != nil {
 		if s.ctx.Err() == nil {
 			s.log.Debug("the store has no leader, or cannot be asked", slog.Any("error", err))
 		}
 		return
 	}
-	if made := info.Created.UnixNano(); s.epoch.Swap(made) != made {
-		s.latest.Store(0) // another store altogether: its revisions begin anew
-		s.again()
-	}
 	s.reached(info.State.LastSeq)
-	if err := s.note(info.State, 0); err != nil {
+	if err := s.note(info, 0); err != nil {
 		s.log.Debug("store", slog.Any("error", err))
 	}
 }

@@ -63,6 +63,9 @@ func (s *natsStore) do(ctx context.Context, c *change) (uint64, error) {
 		if s.isFull() {
 			return 0, ErrFull
 		}
+		if lost := s.lost.Load(); lost != nil {
+			return 0, lost
+		}
 		revision, err := s.attempt(ctx, c)
 		if err == nil || !errors.Is(err, ErrUnavailable) {
 			return revision, err

@@ -22,7 +22,6 @@ type follower struct {
 	seen   map[string]bool // keys that came since the server's watch began; nil once it has told all that was there
 	at     uint64          // everything up to this revision was told
 	asked  uint64          // the leader had nothing beyond at when the store was known to be here
-	epoch  int64           // of the store that at is a revision of
 	whole  bool            // Whole was told
 
 	more  chan struct{} // the store has come to a revision
@@ -90,7 +89,9 @@ func (f *follower) follow(ctx context.Context) {
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
-		f.store.log.Debug("a watch of the store begins anew", slog.Any("error", err))
+		if f.store.log.Debug("a watch of the store begins anew", slog.Any("error", err)); errors.Is(err, ErrFull) {
+			f.store.repeats.Log(slog.LevelError, "watch", "what is kept cannot be followed; it is tried again", slog.Any("error", err))
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(retryAfter):
@@ -132,7 +133,11 @@ func (f *follower) once(ctx context.Context) error {
 			case !open:
 				return ErrUnavailable
 			case e == nil && first:
-				first = false
+				if first = false; f.whole {
+					if err := f.store.same(ctx); err != nil {
+						return err // what is missing there has not been deleted
+					}
+				}
 				f.missing(ctx)
 			case e != nil:
 				f.tell(ctx, e.Key(), e.Value(), e.Revision(), e.Operation() != jetstream.KeyValuePut)
@@ -148,7 +153,7 @@ type madeWatch struct {
 
 // make begins a watch of the server's, which may take seconds while there is no leader.
 func (f *follower) make(ctx context.Context) <-chan madeWatch {
-	f.begin()
+	f.asked, f.seen = 0, map[string]bool{}
 	state, _ := f.store.buckets()
 	c := make(chan madeWatch, 1)
 	f.store.done.Go(func() {
@@ -159,15 +164,6 @@ func (f *follower) make(ctx context.Context) <-chan madeWatch {
 		c <- madeWatch{w, err}
 	})
 	return c
-}
-
-// begin forgets what was told of another store than the one that is there now.
-func (f *follower) begin() {
-	epoch := f.store.epoch.Load()
-	if f.epoch != 0 && epoch != f.epoch {
-		f.at = 0
-	}
-	f.epoch, f.asked, f.seen = epoch, 0, map[string]bool{}
 }
 
 // behind tells whether there is something that was not told.
@@ -203,6 +199,9 @@ func (f *follower) tell(ctx context.Context, key string, value []byte, revision 
 		return
 	}
 	f.at = revision
+	if key == keyIdentity {
+		return // of the store itself
+	}
 	had := f.known[key]
 	if deleted && !had {
 		return // it went before anybody heard of it

@@ -17,6 +17,9 @@ type Options struct {
 	Dir     string
 	Cluster Cluster
 
+	// Kept is the file in which is written down how far the store at URLs is; empty: nowhere.
+	Kept string
+
 	URLs        []string
 	Credentials string // file
 	User        string

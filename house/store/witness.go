@@ -18,9 +18,10 @@ import (
 
 // witness is how far the store was.
 type witness struct {
-	Format   int    `json:"format"`   // of everything that is kept
-	Revision uint64 `json:"revision"` // of the last change
-	Entries  uint64 `json:"entries"`  // at least, marks of deleted ones as well
+	Format   int    `json:"format"`             // of everything that is kept
+	Revision uint64 `json:"revision"`           // of the last change
+	Entries  uint64 `json:"entries"`            // at least, marks of deleted ones as well
+	Identity string `json:"identity,omitempty"` // of a store at other servers
 }
 
 // format is what this program writes, and the newest that it reads.
@@ -36,35 +37,37 @@ func witnessFile(dir string) string { return filepath.Join(dir, "kept") }
 
 // readWitness returns what was written down; nothing if there is none, or none that can be read:
 // it is a help, and no reason to refuse a store that is whole.
-func readWitness(dir string) (w witness, err error) {
-	text, err := os.ReadFile(witnessFile(dir)) // #nosec G304 -- the operator's folder
+func readWitness(dir string) (witness, error) { return readWitnessFile(witnessFile(dir)) }
+
+func readWitnessFile(name string) (w witness, err error) {
+	text, err := os.ReadFile(name) // #nosec G304 -- in the operator's folder
 	if err != nil || json.Unmarshal(text, &w) != nil {
 		return witness{}, nil
 	}
 	if w.Format > format {
-		return w, fmt.Errorf("%w: %s is of format %d, and this one knows %d; start the newer program, or put back a copy of that folder from before", ErrNewer, dir, w.Format, format)
+		return w, fmt.Errorf("%w: %s is of format %d, and this one knows %d; start the newer program, or put back a copy of that folder from before", ErrNewer, filepath.Dir(name), w.Format, format)
 	}
 	return w, nil
 }
 
-// write replaces what was written down, whole.
-func (w witness) write(dir string) error {
+// write replaces what was written down in a file, whole.
+func (w witness) write(name string) error {
 	text, err := json.Marshal(w)
 	if err != nil {
 		return err
 	}
-	next := witnessFile(dir) + ".next"
+	next := name + ".next"
 	if err := os.WriteFile(next, text, 0o600); err != nil {
 		return err
 	}
 	if err := syncEntry(next, false); err != nil {
 		return err
 	}
-	return os.Rename(next, witnessFile(dir))
+	return os.Rename(next, name)
 }
 
-// witnessed tells whether this store has a witness: one of a cluster gets what it has lost from
-// the others, and servers somewhere else are somebody else's.
+// witnessed tells whether this store's own files have a witness: one of a cluster gets what it has
+// lost from the others, and of servers somewhere else it is written down which store they had (lost.go).
 func (s *natsStore) witnessed() bool { return s.embedded != nil && s.embedded.syncer != nil }
 
 // verify checks that everything is there and can be read.
@@ -101,14 +104,23 @@ func (s *natsStore) verify(ctx context.Context) error {
 
 // note writes down how far the store is, once all of that is on the disk. Fewer is how many
 // entries are about to go for good. The caller holds noting.
-func (s *natsStore) note(state jetstream.StreamState, fewer int) error {
-	next := witness{format, state.LastSeq, state.Msgs - min(state.Msgs, uint64(fewer))}
-	if !s.witnessed() || s.going || next == s.noted {
+func (s *natsStore) note(info *jetstream.StreamInfo, fewer int) error {
+	next := witness{Format: format, Revision: info.State.LastSeq, Entries: info.State.Msgs - min(info.State.Msgs, uint64(fewer))}
+	name := s.opts.Kept
+	if s.witnessed() {
+		name = witnessFile(s.opts.Dir)
+	} else {
+		next.Identity = s.identity
+	}
+	if name == "" || !s.witnessed() && (s.lost.Load() != nil || info.Created.UnixNano() != s.epoch.Load()) || s.going || next == s.noted || info.State.LastSeq < s.noted.Revision {
 		return nil
 	}
-	err := s.embedded.flush()
+	var err error
+	if s.embedded != nil {
+		err = s.embedded.flush()
+	}
 	if err == nil {
-		err = next.write(s.opts.Dir)
+		err = next.write(name)
 	}
 	if err != nil {
 		return fmt.Errorf("noting how much is kept: %w", err)
@@ -131,7 +143,7 @@ func (s *natsStore) noteNow(ctx context.Context, fewer int) error {
 	if err != nil {
 		return told(err)
 	}
-	if err := s.note(info.State, fewer); err != nil {
+	if err := s.note(info, fewer); err != nil {
 		return err
 	}
 	s.going = fewer > 0
@@ -147,7 +159,7 @@ func (s *natsStore) gone() {
 
 // noteLast writes down how far the store has come when it is closed.
 func (s *natsStore) noteLast() {
-	if !s.witnessed() || s.nc == nil || !s.nc.IsConnected() {
+	if !s.witnessed() && s.opts.Kept == "" || s.nc == nil || !s.nc.IsConnected() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pulseWithin)

@@ -179,7 +179,7 @@ func TestServersThatRefuseAHouse(t *testing.T) {
 		want []string // nothing: it is let in
 	}{
 		"nobody":           {Options{URLs: []string{"nats://" + closed}}, []string{closed, "nats.user and password"}},
-		"a wrong password": {Options{URLs: []string{"nats://" + closed}, User: "house", Password: "hush"}, []string{closed, "nats.user and password"}},
+		"a wrong password": {Options{URLs: []string{"nats://" + closed}, User: "house", Password: "hush"}, []string{closed, `nats.user "house" and nats.password`}},
 		"the right one":    {Options{URLs: []string{"nats://" + closed}, User: "house", Password: "right"}, nil},
 		"another authority": {Options{URLs: []string{"tls://" + secure}, TLS: &tls.Config{RootCAs: clusterTLS(t).RootCAs, MinVersion: tls.VersionTLS12}},
 			[]string{secure, "nats.ca"}},
