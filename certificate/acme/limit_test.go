@@ -49,6 +49,19 @@ func TestTheAuthorityIsLeftAlone(t *testing.T) {
 	}
 }
 
+// When to come again stands nowhere but in a line of the library's log (answerMessage): a library that says it in other
+// words, or with other fields, would have the pump wait for an hour, whatever the authority says. This is the real library,
+// and the real authority, whose word is neither that hour nor nothing.
+func TestTheLibraryStillTellsWhenToComeAgain(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	s := newStand(t, "told.test", standing{answer: limited("7200")})
+	s.until("the refusal is known", func() bool { return strings.Contains(s.Issued()[0].Problem, "asked again at") })
+	if at := s.turn(); at.Before(began.Add(7200*time.Second)) || at.After(time.Now().Add(7200*time.Second)) {
+		t.Errorf("the authority is asked again after %v; it has said 2 h. Has the line %q another form?", time.Until(at), answerMessage)
+	}
+}
+
 // What the library says of answers is understood, and obeyed to the second.
 func TestRetryAfter(t *testing.T) {
 	for name, c := range map[string]struct {
