@@ -319,7 +319,12 @@ func (b *browser) tree(p *teller) {
 	b.run("a phone", chromedp.EmulateViewport(390, 844), script("location.hash = '#/fleet'"))
 	b.until("the fleet", "document.querySelectorAll('.card').length === 7")
 	b.run("the tree again", script("location.hash = '#/tree/studio'"))
-	b.until("it opens where the source is", "(() => { const r = document.querySelector('.tree .source')?.getBoundingClientRect(); return r && r.left > 0 && r.right < innerWidth; })()")
+	b.until("it goes down the window, and nothing is beside it", "document.querySelectorAll('.node').length === 7 && [...document.querySelectorAll('.tree .source, .node, .edge')].every((x) => { const r = x.getBoundingClientRect(); return r.left > 0 && r.right < innerWidth; })")
+	if b.eval(overlap) != "false" || b.eval("document.querySelectorAll('.edge.flows').length") != "7" {
+		t.Error("on a phone pumps lie over each other, or lines are missing")
+	}
+	b.run("turned", chromedp.EmulateViewport(844, 390))
+	b.until("it is drawn anew", "document.querySelector('.node').getBoundingClientRect().width < 210")
 	b.run("the window", chromedp.EmulateViewport(1280, 900))
 	b.w.later(10 * time.Second) // toronto dies; the others go on
 	for _, id := range []string{"ottawa", "montreal", "winnipeg", "halifax", "gaspe"} {
@@ -330,6 +335,7 @@ func (b *browser) tree(p *teller) {
 	p.tell("calgary", 214, 0)
 	b.w.fleet.Sweep(false)
 	b.until("toronto is down", "document.querySelector('.node[data-id=toronto]').dataset.kind === 'bad'")
+	b.until("nothing flows from there", "document.querySelectorAll('.edge.flows').length === 5 && document.querySelector('.node[data-id=winnipeg]').ariaLabel.endsWith('last from Toronto')")
 	b.until("calgary has another parent", "document.querySelector('.node[data-id=calgary]').ariaLabel.endsWith('from Montréal')")
 	b.picture("tree-studio-desktop-light-toronto-down")
 	b.run("the events", script("location.hash = '#/events'"))
@@ -364,7 +370,7 @@ func (b *browser) relayed(p *teller) {
 	p.tell("ottawa", 41, 3)
 	p.relaying()
 	b.run("going there", script("location.hash = '#/tree/studio'"))
-	b.until("both houses are in the tree", "document.querySelectorAll('.node').length === 9 && document.querySelector('.node[data-id=\"@house-1\"]').ariaLabel === 'this house (relay): live, 2 viewers, from Calgary'")
+	b.until("both houses are in the tree", "document.querySelectorAll('.node').length === 9 && document.querySelector('.node[data-id=\"@house-1\"]').ariaLabel === 'this house (relay): live, 2 viewers, from Calgary' && document.querySelector('.node[data-id=\"@house-2\"]').ariaLabel.includes('live, 1 viewer, from Ottawa')")
 	b.picture("tree-studio-desktop-light-relay")
 	b.run("to its viewers", script("document.querySelector('.node[data-id=\"@house-1\"]').dispatchEvent(new MouseEvent('click', {bubbles: true}))"))
 	b.until("its viewers", "document.querySelectorAll('tbody tr').length === 2 && document.querySelector('tbody').textContent.includes('this house (relay)')")

@@ -92,6 +92,7 @@ function leave(why) {
   shown = null;
   document.getElementById('top').hidden = true;
   document.title = 'Log in · Pump House';
+  document.getElementById('toasts').replaceChildren();
   main.replaceChildren(login(why));
   main.querySelector('input').focus();
 }

@@ -4,6 +4,9 @@ const plain = new Intl.NumberFormat('en');
 
 export const count = (n) => plain.format(n);
 
+/** some writes a number of things: some(1, 'viewer') is "1 viewer". */
+export const some = (n, what) => `${count(n)} ${what}${n === 1 ? '' : 's'}`;
+
 function scaled(n, base, units) {
   let i = 0;
   while (Math.abs(n) >= base && i < units.length - 1) {

@@ -17,9 +17,12 @@ function tokens() {
   const role = h('select', null, h('option', {value: 'look'}, 'look'), h('option', {value: 'steer'}, 'steer'));
   const valid = h('select', null, ...lives.map(([v, t]) => h('option', {value: v}, t)));
   const body = h('tbody');
+  const none = h('p', {class: 'dim', hidden: true}, 'There are no tokens.');
   const load = async () => {
     try {
-      keyed(body, await api.get('/tokens'), (t) => t.id, (t) => ({update: () => {}, element: h('tr', null,
+      const list = await api.get('/tokens');
+      none.hidden = list.length > 0;
+      keyed(body, list, (t) => t.id, (t) => ({update: () => {}, element: h('tr', null,
         h('th', {scope: 'row', 'data-label': 'Token'}, t.name), h('td', {'data-label': 'Role'}, t.role), h('td', {'data-label': 'Made'}, on(t.created)), h('td', {'data-label': 'Ends'}, t.expires ? on(t.expires) : 'never'),
         h('td', null, h('button', {type: 'button', class: 'danger small', 'aria-label': `Take the token ${t.name} back`, onclick: async () => {
           if (!await confirm('Take back', `Take the token ${t.name} back? Programs that use it are locked out at once.`, 'Take back', true)) return;
@@ -42,7 +45,7 @@ function tokens() {
       } catch (err) {
         failed(err);
       }
-    }}, field('Name', name), field('Role', role), field('Good for', valid), h('button', {type: 'submit'}, 'Make a token')),
+    }}, field('Name', name), field('Role', role), field('Good for', valid), h('button', {type: 'submit'}, 'Make a token')), none,
     h('div', {class: 'scroll'}, h('table', {class: 'stack'}, h('caption', {class: 'unseen'}, 'Tokens'), h('thead', null, h('tr', null, ...['Token', 'Role', 'Made', 'Ends'].map((t) => h('th', {scope: 'col'}, t)), h('th', {scope: 'col'}, h('span', {class: 'unseen'}, 'Actions')))), body)));
 }
 

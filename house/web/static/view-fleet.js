@@ -1,7 +1,7 @@
 // The fleet at a glance.
 
 import {h, say, put, keyed} from './dom.js';
-import {count, rate} from './format.js';
+import {count, some, rate} from './format.js';
 import {fleet} from './fleet.js';
 import {Chart} from './chart.js';
 
@@ -63,12 +63,12 @@ function card(p) {
     state.update(c);
     put(element, 'data-kind', c.kind);
     say(viewers, count(q.viewers));
-    say(of, `${q.max_viewers ? `of ${count(q.max_viewers)} ` : ''}viewers`);
+    say(of, `${q.max_viewers ? `of ${count(q.max_viewers)} ` : ''}${(q.max_viewers || q.viewers) === 1 ? 'viewer' : 'viewers'}`);
     used.update(q.viewers + q.downstream, q.max_viewers);
     say(out, `↑ ${rate(q.out_bps)}`);
     const on = q.streams.filter((x) => x.state === 'live' || x.state === 'fallback').length;
     say(rest, q.state === 'up'
-      ? [`${on} of ${q.streams.length} streams`, q.downstream ? `${count(q.downstream)} to pumps below` : '', `↓ ${rate(q.in_bps)}`, `CPU ${Math.round(100 * q.cpu / Math.max(1, q.processors))} %`].filter(Boolean).map((x) => x.replaceAll(' ', '\u00a0')).join(' · ')
+      ? [`${on} of ${some(q.streams.length, 'stream')}`, q.downstream ? `${count(q.downstream)} to pumps below` : '', `↓ ${rate(q.in_bps)}`, `CPU ${Math.round(100 * q.cpu / Math.max(1, q.processors))} %`].filter(Boolean).map((x) => x.replaceAll(' ', '\u00a0')).join(' · ')
       : q.parents.length ? `below ${q.parents.map((x) => fleet.title(x)).join(', ')}` : 'at the top');
     if (element.seen !== false) chart.update(fleet.history.get(q.id) || [], q.max_out_bps);
   }};

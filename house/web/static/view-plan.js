@@ -1,7 +1,7 @@
 // What another roster would do to the viewers of now, before it is put in force.
 
 import {h, s, say, put, confirm, field, toast} from './dom.js';
-import {count} from './format.js';
+import {count, some} from './format.js';
 import * as api from './api.js';
 import {fleet} from './fleet.js';
 import {flow, nowhere} from './flow.js';
@@ -11,7 +11,7 @@ const wide = {width: 680, side: 190, letters: 24}; // side is for the names of a
 const narrow = {width: 312, side: 92, letters: 10};
 const short = (text, n) => (text.length > n ? `${text.slice(0, n - 1)}…` : text);
 
-const people = (n) => `${count(n)} ${n === 1 ? 'viewer' : 'viewers'}`;
+const people = (n) => some(n, 'viewer');
 const when = (atOnce) => (atOnce ? 'at once' : 'when they come again');
 const named = (id) => (id === nowhere ? 'nowhere' : fleet.title(id));
 

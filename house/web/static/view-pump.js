@@ -1,7 +1,7 @@
 // One pump: what it does, and what an operator may do with it.
 
 import {h, say, put, keyed, confirm, dialog, field, toast} from './dom.js';
-import {count, rate, bytes, duration, on, bandwidth} from './format.js';
+import {count, some, rate, bytes, duration, on, bandwidth} from './format.js';
 import * as api from './api.js';
 import {fleet} from './fleet.js';
 import {Chart} from './chart.js';
@@ -173,7 +173,7 @@ export function pumpView({steer, args}) {
     used.update(p.viewers + p.downstream, p.max_viewers);
     const rows = [
       ['Id', p.id], ['Address', p.url || 'not known'], ['Parents', p.parents.map((x) => fleet.title(x)).join(', ') || 'none: the original sources'],
-      ['Viewers', `${count(p.viewers)}${p.max_viewers ? ` of ${count(p.max_viewers)}` : ''}${p.downstream ? `, and ${count(p.downstream)} streams to pumps below` : ''}`],
+      ['Viewers', `${count(p.viewers)}${p.max_viewers ? ` of ${count(p.max_viewers)}` : ''}${p.downstream ? `, and ${some(p.downstream, 'stream')} to pumps below` : ''}`],
       ['Most bandwidth', p.max_out_bps ? rate(p.max_out_bps) : 'no limit'], ['Memory', bytes(p.memory)], ['Running for', duration(p.uptime_s)],
       ['Joined', `${count(p.joined)}, refused ${count(p.refused)}`], ['Packets skipped', count(p.skipped)], [p.state === 'up' ? 'Up since' : 'Down since', p.since ? on(p.since) : 'not heard since the house was started'],
     ];

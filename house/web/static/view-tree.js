@@ -1,12 +1,13 @@
 // The tree of pumps of one stream, drawn as a picture.
 
 import {h, s, say, put} from './dom.js';
-import {count, rate} from './format.js';
+import {count, some, rate} from './format.js';
 import {fleet} from './fleet.js';
 import {condition} from './view-fleet.js';
-import {layout} from './tree.js';
+import {layout, column} from './tree.js';
 
 const size = {width: 204, height: 72, gapX: 20, gapY: 58};
+const phone = 560; // px: below, the picture goes down the window instead of beyond it
 
 function nodesOf(path) {
   const key = path.toLowerCase();
@@ -31,8 +32,13 @@ function nodesOf(path) {
       viewers: at.viewers, bps: at.bps, in: at.in_bps, delivering: at.state === 'live' || at.state === 'fallback',
     });
   }
+  // What a pump said last of its parent may be older than the parent's end.
+  const by = new Map(list.map((n) => [n.id, n]));
+  for (const n of list) n.flows = Boolean(n.delivering && (!n.parent || by.get(n.parent)?.delivering));
   return list;
 }
+
+const from = (n) => (n.flows ? (n.parent ? `, from ${fleet.title(n.parent)}` : ', from the source') : n.parent ? `, last from ${fleet.title(n.parent)}` : '');
 
 const pageOf = (n) => (fleet.relays.has(n.id) ? `#/viewers//${encodeURIComponent(n.id)}` : `#/pump/${encodeURIComponent(n.id)}`);
 
@@ -50,11 +56,11 @@ const cut = (text, n) => (text.length > n ? `${text.slice(0, n - 1)}…` : text)
 function box(n) {
   const c = status(n);
   return s('a', {href: pageOf(n), class: 'node', 'data-kind': c.kind, 'data-id': n.id, transform: `translate(${n.x} ${n.y})`,
-    'aria-label': `${n.title}: ${c.word}, ${count(n.viewers)} viewers${n.parent ? `, from ${fleet.title(n.parent)}` : n.delivering ? ', from the source' : ''}`},
-  s('rect', {width: size.width, height: size.height, rx: 10}),
-  s('text', {x: 14, y: 26, class: 'name'}, cut(n.title, 23)),
+    'aria-label': `${n.title}: ${c.word}, ${some(n.viewers, 'viewer')}${from(n)}`},
+  s('rect', {width: n.width, height: size.height, rx: 10}),
+  s('text', {x: 14, y: 26, class: 'name'}, cut(n.title, Math.floor((n.width - 20) / 8))),
   s('text', {x: 14, y: 45, class: 'state'}, `${marks[c.kind]} ${c.word}`),
-  s('text', {x: 14, y: 62, class: 'dim'}, n.delivering ? `${count(n.viewers)} viewers · ${rate(n.bps)}` : `${count(n.viewers)} viewers`),
+  s('text', {x: 14, y: 62, class: 'dim'}, n.delivering ? `${some(n.viewers, 'viewer')} · ${rate(n.bps)}` : some(n.viewers, 'viewer')),
   s('title', null, n.source ? `${n.title}: ${n.source}` : n.title));
 }
 
@@ -63,8 +69,13 @@ function edge(a, b, kind, width) {
   const y1 = a.y + (a.height || size.height);
   const x2 = b.x + size.width / 2;
   const y2 = b.y;
-  if (b.trunk && kind === 'flows') {
-    return s('path', {class: `edge ${kind}`, d: `M${a.x + 14} ${y1}V${y1 + 22}H${b.trunk}V${b.y + size.height / 2}H${b.x}`, 'stroke-width': width});
+  if (b.trunk && (kind === 'flows' || b.above === a || !a.id)) {
+    const down = b.straight ? `M${b.trunk} ${y1}` : `M${a.x + 14} ${y1}V${y1 + 22}H${b.trunk}`;
+    return s('path', {class: `edge ${kind}`, d: `${down}V${b.y + size.height / 2}H${b.x}`, 'stroke-width': width});
+  }
+  if (y2 < y1) { // beside each other
+    const right = b.x > a.x;
+    return s('path', {class: `edge ${kind}`, d: `M${right ? a.x + size.width : a.x} ${a.y + size.height / 2}L${right ? b.x : b.x + size.width} ${b.y + size.height / 2}`, 'stroke-width': width});
   }
   const bend = Math.max(24, (y2 - y1) / 2);
   return s('path', {class: `edge ${kind}`, d: `M${x1} ${y1}C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2}`, 'stroke-width': width});
@@ -85,20 +96,21 @@ function few(list) {
 }
 
 /** picture draws what layout has placed. */
-function picture(path, list) {
-  const {nodes, width, height, large} = layout(list, size);
+function picture(path, list, room) {
+  const down = room < phone;
+  const {nodes, width, height, large} = down ? column(list, size, room) : layout(list, size, room);
   const by = new Map(nodes.map((n) => [n.id, n]));
   const roots = nodes.filter((n) => !n.above);
   const middle = roots.length ? (roots[0].x + roots[roots.length - 1].x + size.width) / 2 : width / 2;
-  const source = {x: middle - 75, y: 0, width: 150, height: 34};
+  const source = {x: down ? 0 : middle - 75, y: 0, width: 150, height: 34};
   const edges = [];
   for (const n of nodes) {
     const thick = n.delivering ? Math.min(7, 2 + Math.log10(1 + n.bps / 1e5)).toFixed(1) : 1.5;
-    if (n.delivering) edges.push(edge(n.parent ? by.get(n.parent) : source, n, 'flows', thick));
+    if (n.flows) edges.push(edge(n.parent ? by.get(n.parent) || source : source, n, 'flows', thick));
     for (const w of n.wanted) {
-      if (by.has(w) && w !== (n.delivering ? n.parent : '')) edges.push(edge(by.get(w), n, 'spare', 1.5));
+      if (by.has(w) && w !== (n.flows ? n.parent : '') && (!down || by.get(w) === n.above)) edges.push(edge(by.get(w), n, 'spare', 1.5));
     }
-    if (!n.delivering && !n.wanted.length) edges.push(edge(source, n, 'spare', 1.5));
+    if (!n.flows && !n.wanted.length) edges.push(edge(source, n, 'spare', 1.5));
   }
   return s('svg', {class: large ? 'tree large' : 'tree', viewBox: `-8 -8 ${width + 16} ${height + 16}`, width: width + 16, height: height + 16, role: 'group', 'aria-label': `Who gives stream ${path} to whom`},
     s('g', {'aria-hidden': 'true'}, ...edges),
@@ -122,7 +134,7 @@ function outline(list) {
   const branch = (id, deep) => {
     const kids = deep > 64 ? [] : below(id);
     return kids.length ? h('ul', null, ...kids.map((n) => h('li', null,
-      h('a', {href: pageOf(n)}, n.title), ` ${status(n).word}, ${count(n.viewers)} viewers`, branch(n.id, deep + 1)))) : null;
+      h('a', {href: pageOf(n)}, n.title), ` ${status(n).word}, ${some(n.viewers, 'viewer')}`, branch(n.id, deep + 1)))) : null;
   };
   return branch('', 0);
 }
@@ -138,7 +150,12 @@ export function treeView({args}) {
     details);
   let wide = 0;
   const turned = new ResizeObserver(() => {
-    if (wide && stage.clientWidth !== wide) toSource(stage);
+    if (wide && stage.clientWidth !== wide) {
+      drawn = '';
+      took = 0;
+      update();
+      toSource(stage);
+    }
     wide = stage.clientWidth;
   });
   turned.observe(stage);
@@ -165,7 +182,7 @@ export function treeView({args}) {
     const list = nodesOf(path);
     const drawable = few(list);
     const out = list.length - drawable.length;
-    say(facts, `${count(info.viewers)} viewers · ${count(info.pumps)} pumps deliver it · ${rate(info.bps)} each, ${rate(info.out_bps)} in all${out ? ` · ${count(out)} pumps are only in the words below, those with the fewest viewers` : ''}`);
+    say(facts, `${some(info.viewers, 'viewer')} · ${info.pumps === 1 ? '1 pump delivers' : `${count(info.pumps)} pumps deliver`} it · ${rate(info.bps)} each, ${rate(info.out_bps)} in all${out ? ` · ${out === 1 ? '1 pump is' : `${count(out)} pumps are`} only in the words below, those with the fewest viewers` : ''}`);
     if (performance.now() - drawnAt < 20 * took) return; // a large picture is drawn less often
     const begun = performance.now();
     const now = JSON.stringify(list.map((n) => [n.id, n.title, status(n), n.viewers, n.parent, n.wanted, rate(n.bps), n.delivering, n.source]));
@@ -173,7 +190,8 @@ export function treeView({args}) {
     drawn = now;
     const focus = document.activeElement?.closest?.('[data-id]')?.dataset.id;
     const at = stage.firstElementChild ? stage.scrollLeft : null;
-    stage.replaceChildren(picture(path, drawable));
+    const inner = getComputedStyle(stage);
+    stage.replaceChildren(picture(path, drawable, stage.clientWidth ? stage.clientWidth - parseFloat(inner.paddingLeft) - parseFloat(inner.paddingRight) - 16 : innerWidth - 80));
     if (at === null) requestAnimationFrame(() => toSource(stage));
     else stage.scrollLeft = at;
     if (list.length <= mostDrawn || details.open) words.replaceChildren(outline(list) || h('p', null, 'No pump has this stream.'));

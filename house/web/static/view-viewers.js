@@ -1,7 +1,7 @@
 // Who watches: search by id, and kick.
 
 import {h, say, put, keyed, confirm, toast, dialog} from './dom.js';
-import {count, bytes, since, lag, on} from './format.js';
+import {count, some, bytes, since, lag, on} from './format.js';
 import * as api from './api.js';
 import {fleet} from './fleet.js';
 
@@ -126,7 +126,7 @@ export function viewersView({steer, args}) {
       const c = await api.get('/viewers', {search: search.value.trim(), pump: pump.value, state: poor ? 'watching' : state.value, health: poor ? 'poor' : '', limit});
       if (closed) return;
       keyed(body, c.viewers, (v) => `${v.pump}/${v.id}/${v.left || ''}`, row);
-      say(facts, c.all === 0 ? 'Nobody fits.' : c.all > c.viewers.length ? `${count(c.viewers.length)} of ${count(c.all)} are shown` : `${count(c.all)} ${c.all === 1 ? 'viewer' : 'viewers'}`);
+      say(facts, c.all === 0 ? 'Nobody fits.' : c.all > c.viewers.length ? `${count(c.viewers.length)} of ${count(c.all)} are shown` : some(c.all, 'viewer'));
       more.hidden = c.all <= c.viewers.length || limit >= 10000;
     } catch (e) {
       if (!closed && e.status !== 401) say(facts, `The list cannot be read: ${e.message}`);
