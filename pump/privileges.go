@@ -44,14 +44,19 @@ func (p *Pump) warnUnreadable(cfg *config.Config) {
 			denied = append(denied, err)
 		}
 	}
+	var names []string
 	if cfg.SSL {
-		for _, name := range []string{cfg.SSLCert, cfg.SSLKey, cfg.SSLClientCA} {
-			f, err := disk.Open(name)
-			if errors.Is(err, fs.ErrPermission) {
-				denied = append(denied, err)
-			}
-			_ = f.Close()
+		names = append(names, cfg.SSLCert, cfg.SSLKey, cfg.SSLClientCA)
+	}
+	if cfg.House.On() && cfg.House.CA != "" {
+		names = append(names, cfg.House.CA)
+	}
+	for _, name := range names {
+		f, err := disk.Open(name)
+		if errors.Is(err, fs.ErrPermission) {
+			denied = append(denied, err)
 		}
+		_ = f.Close()
 	}
 	for _, err := range denied {
 		p.log.Warn("a reload will not be able to read this", slog.Any("error", p.explainDenied(err)))
