@@ -52,6 +52,8 @@ func TestABatchThatLiesIsRefusedByName(t *testing.T) {
 		"negative lost":                {func(b *Batch) { b.Lost = -1 }, "lost"},
 		"negative viewers":             {func(b *Batch) { b.State.Viewers = -5 }, "state.viewers"},
 		"a billion viewers":            {func(b *Batch) { b.State.Viewers = 1e9 }, "state.viewers"},
+		"more pumps than viewers":      {func(b *Batch) { b.State.Pumps = b.State.Viewers + 1 }, "state.pumps"},
+		"fewer pumps than none":        {func(b *Batch) { b.State.Pumps = -1 }, "state.pumps"},
 		"negative bandwidth":           {func(b *Batch) { b.State.OutBPS = -1 }, "state.out_bps"},
 		"huge bandwidth":               {func(b *Batch) { b.State.OutBPS = 1 << 62 }, "state.out_bps"},
 		"negative processor time":      {func(b *Batch) { b.State.CPU = -0.1 }, "state.cpu"},

@@ -43,10 +43,11 @@ type Snapshot struct {
 // State is what a pump does now.
 type State struct {
 	UptimeS     int64         `json:"uptime_s"`
-	CPU         float64       `json:"cpu"`        // processors busy with it, as in 0.35
-	Processors  int           `json:"processors"` // it may use
-	Memory      int64         `json:"memory"`     // bytes resident
-	Viewers     int64         `json:"viewers"`    // of all streams, downstream pumps included
+	CPU         float64       `json:"cpu"`             // processors busy with it, as in 0.35
+	Processors  int           `json:"processors"`      // it may use
+	Memory      int64         `json:"memory"`          // bytes resident
+	Viewers     int64         `json:"viewers"`         // of all streams, downstream pumps included
+	Pumps       int64         `json:"pumps,omitempty"` // of these, downstream pumps, of which ViewersMax says nothing
 	ViewersMax  int64         `json:"viewers_max"`
 	Joined      int64         `json:"joined"`  // viewers ever since the boot
 	Refused     int64         `json:"refused"` // for its limits, ever since the boot
@@ -62,6 +63,9 @@ type State struct {
 	Faults      []string      `json:"faults,omitempty"`  // what else a person should know, at most 20
 	Streams     []StreamState `json:"streams,omitempty"` // at most MaxStreams
 }
+
+// Counted returns how many count against the limit of viewers: all but downstream pumps.
+func (s *State) Counted() int64 { return s.Viewers - s.Pumps }
 
 // States of a stream, as on the pump's own pages.
 const (
@@ -149,6 +153,7 @@ func (s *State) check(c *checker) {
 	c.number("state.processors", int64(s.Processors), maxProcessors)
 	c.number("state.memory", s.Memory, maxMemory)
 	c.number("state.viewers", s.Viewers, maxCount)
+	c.number("state.pumps", s.Pumps, float64(max(s.Viewers, 0)))
 	c.number("state.viewers_max", s.ViewersMax, maxCount)
 	c.number("state.joined", s.Joined, maxTotal)
 	c.number("state.refused", s.Refused, maxTotal)

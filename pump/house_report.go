@@ -122,7 +122,7 @@ func (m *member) Report() fleet.State {
 	usage, cfg := p.limits.Usage(), p.inForce.Load()
 	s := fleet.State{
 		UptimeS: int64(time.Since(p.started).Seconds()), CPU: m.meter.cpu, Processors: runtime.GOMAXPROCS(0), Memory: m.meter.memory,
-		Viewers: int64(usage.Viewers + usage.Pumps), ViewersMax: int64(cfg.Limits.Viewers), Joined: int64(m.joined.Load()), Refused: refusedByLimits(p.limits),
+		Viewers: int64(usage.Viewers + usage.Pumps), Pumps: int64(usage.Pumps), ViewersMax: int64(cfg.Limits.Viewers), Joined: int64(m.joined.Load()), Refused: refusedByLimits(p.limits),
 		OutMaxBPS: outMost(cfg), BytesIn: m.meter.in, BytesOut: m.meter.out, Skipped: m.meter.skipped,
 		Draining: p.draining.Load(), Config: w.Digest, ConfigFault: *m.fault.Load(),
 	}

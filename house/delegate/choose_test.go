@@ -56,6 +56,12 @@ func TestWhoIsChosen(t *testing.T) {
 		{name: "the stream is not live there", from: "10.1.2.3", want: "b", roster: map[string]func(*roster.Pump){
 			"a": func(p *roster.Pump) { p.Networks = nets("10.0.0.0/8", 1) }},
 			says: map[string]func(*fleet.State){"a": func(s *fleet.State) { s.Streams[0].State = fleet.StreamConnecting }}},
+		{name: "full", from: "10.1.2.3", want: "b", roster: map[string]func(*roster.Pump){
+			"a": func(p *roster.Pump) { p.Networks, p.MaxViewers = nets("10.0.0.0/8", 1), 3 }},
+			says: map[string]func(*fleet.State){"a": func(s *fleet.State) { s.Viewers, s.Joined = 3, 3 }}},
+		{name: "pumps below it take no viewer's place", from: "10.1.2.3", want: "a", roster: map[string]func(*roster.Pump){
+			"a": func(p *roster.Pump) { p.Networks, p.MaxViewers = nets("10.0.0.0/8", 1), 3 }},
+			says: map[string]func(*fleet.State){"a": func(s *fleet.State) { s.Viewers, s.Pumps, s.Joined = 12, 10, 12 }}},
 		{name: "a fallback is delivered", from: "10.1.2.3", want: "a", roster: map[string]func(*roster.Pump){
 			"a": func(p *roster.Pump) { p.Networks = nets("10.0.0.0/8", 1) }},
 			says: map[string]func(*fleet.State){"a": func(s *fleet.State) { s.Streams[0].State = fleet.StreamFallback }}},

@@ -266,7 +266,7 @@ func (t *seat) weigh(r *live.Report, w *roster.Pump) {
 	}
 	viewers := int64(maxSeats)
 	if limit := lower(int64(w.MaxViewers), r.ViewersMax); limit > 0 {
-		viewers = limit - r.Viewers - t.total
+		viewers = limit - r.Counted() - t.total
 	}
 	bandwidth := int64(math.MaxInt64)
 	if limit := lower(w.MaxBandwidth, r.OutMaxBPS); limit > 0 {

@@ -149,7 +149,7 @@ func (f *Fleet) take(p *Pump, r *Report, now time.Time) {
 		f.compareStreams(p, old, r, now)
 	}
 	w := p.wanted.Load()
-	full := w.MaxViewers > 0 && r.Viewers >= int64(w.MaxViewers) || w.MaxBandwidth > 0 && r.OutBPS >= w.MaxBandwidth
+	full := w.MaxViewers > 0 && r.Counted() >= int64(w.MaxViewers) || w.MaxBandwidth > 0 && r.OutBPS >= w.MaxBandwidth
 	if p.full.Swap(full) != full {
 		kind := PumpFull
 		if !full {

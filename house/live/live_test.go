@@ -275,7 +275,7 @@ func TestAStreamIsLiveWithTheFirstPumpAndLostWithTheLast(t *testing.T) {
 func TestAFullPumpIsTold(t *testing.T) {
 	f, _ := newFleet(t)
 	f.SetRoster(&roster.Roster{Pumps: []roster.Pump{{ID: "a", MaxViewers: 10, MaxBandwidth: 1000}}})
-	for n, s := range []fleet.State{{Viewers: 9}, {Viewers: 10}, {Viewers: 3, OutBPS: 1000}, {Viewers: 3}} {
+	for n, s := range []fleet.State{{Viewers: 9}, {Viewers: 12, Pumps: 3}, {Viewers: 13, Pumps: 3}, {Viewers: 3, OutBPS: 1000}, {Viewers: 3}} {
 		b := batch(boot1, int64(n+1), 1)
 		b.State = &s
 		apply(t, f, b)

@@ -82,7 +82,7 @@ func (l *look) figures(info *PumpInfo, r *live.Report) {
 	info.CPU, info.Processors, info.Memory, info.UptimeS = r.CPU, r.Processors, r.Memory, r.UptimeS
 	info.Joined, info.Refused, info.Skipped = r.Joined, r.Refused, r.Skipped
 	info.Draining = info.Draining || r.Draining
-	info.Full = info.MaxViewers > 0 && r.Viewers >= info.MaxViewers || info.MaxOutBPS > 0 && r.OutBPS >= info.MaxOutBPS
+	info.Full = info.MaxViewers > 0 && r.Counted() >= info.MaxViewers || info.MaxOutBPS > 0 && r.OutBPS >= info.MaxOutBPS
 	info.ConfigFault, info.Faults = r.ConfigFault, append(info.Faults, r.Faults...)
 	for i := range r.Streams {
 		s := &r.Streams[i]

@@ -49,7 +49,11 @@ func treeRoster() string {
 		if p := treeParents[id]; len(p) > 0 {
 			parents = fmt.Sprintf(`, "parents": ["%s"]`, strings.Join(p, `", "`))
 		}
-		list = append(list, fmt.Sprintf(`{"id": %q, "key": %q%s%s}`, id, keyOf(id), parents, networks))
+		limit := ""
+		if id == "left" || id == "right" { // as many as there are pumps below, who are no viewers
+			limit = `, "max_viewers": 2`
+		}
+		list = append(list, fmt.Sprintf(`{"id": %q, "key": %q%s%s%s}`, id, keyOf(id), parents, networks, limit))
 	}
 	return "[" + strings.Join(list, ",\n") + "]"
 }
@@ -186,6 +190,7 @@ func TestFleetTree(t *testing.T) {
 	for _, id := range treeLeaves {
 		eventually(t, 45*time.Second, id+" has the stream from its first parent", func() bool { return x.parent(t, id) == treeParents[id][0] })
 	}
+	x.downstream(t)
 	x.changes(t)
 	x.kicks(t)
 
@@ -245,6 +250,24 @@ func TestFleetTree(t *testing.T) {
 			t.Errorf("%s: viewers under a pump that nobody killed missed %d packets", treeLeaves[i], r.Gaps.Packets)
 		}
 		x.accounts(t, treeLeaves[i], r)
+	}
+}
+
+// downstream sees that pumps below one are links and no viewers: they take no viewer's place there.
+func (x *tree) downstream(t *testing.T) {
+	t.Helper()
+	type pump struct {
+		Viewers, Downstream int64
+		Full                bool
+	}
+	for _, id := range []string{"left", "right"} {
+		var said pump
+		eventually(t, 20*time.Second, id+" has two pumps below it", func() bool {
+			return x.house.api(http.MethodGet, "/api/v1/pumps/"+id, &said) == http.StatusOK && said.Downstream == 2
+		})
+		if said != (pump{Downstream: 2}) {
+			t.Errorf("%s has room for two viewers, and is %+v", id, said)
+		}
 	}
 }
 

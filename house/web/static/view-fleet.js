@@ -64,7 +64,7 @@ function card(p) {
     put(element, 'data-kind', c.kind);
     say(viewers, count(q.viewers));
     say(of, `${q.max_viewers ? `of ${count(q.max_viewers)} ` : ''}${(q.max_viewers || q.viewers) === 1 ? 'viewer' : 'viewers'}`);
-    used.update(q.viewers + q.downstream, q.max_viewers);
+    used.update(q.viewers, q.max_viewers);
     say(out, `↑ ${rate(q.out_bps)}`);
     const on = q.streams.filter((x) => x.state === 'live' || x.state === 'fallback').length;
     say(rest, q.state === 'up'

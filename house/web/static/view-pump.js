@@ -170,7 +170,7 @@ export function pumpView({steer, args}) {
     charts[1].update(list, p.max_out_bps);
     charts[2].update(list, 0);
     charts[3].update(list, p.processors);
-    used.update(p.viewers + p.downstream, p.max_viewers);
+    used.update(p.viewers, p.max_viewers);
     const rows = [
       ['Id', p.id], ['Address', p.url || 'not known'], ['Parents', p.parents.map((x) => fleet.title(x)).join(', ') || 'none: the original sources'],
       ['Viewers', `${count(p.viewers)}${p.max_viewers ? ` of ${count(p.max_viewers)}` : ''}${p.downstream ? `, and ${some(p.downstream, 'stream')} to pumps below` : ''}`],
