@@ -20,7 +20,7 @@ type look struct {
 type link struct{ pump, stream string }
 
 // see looks at the whole fleet. Pumps downstream are viewers of their parents; they are
-// taken off there, by what the pumps downstream say.
+// taken off there, by what both say.
 func see(f *live.Fleet) *look {
 	l := &look{view: f.View(), links: map[link]int64{}}
 	for _, p := range everyPump(l.view) {
@@ -77,7 +77,7 @@ func (l *look) pump(p *live.Pump) PumpInfo {
 // figures adds what a pump that is up says of itself.
 func (l *look) figures(info *PumpInfo, r *live.Report) {
 	info.State = StateUp
-	info.Downstream = min(l.links[link{info.ID, ""}], r.Viewers)
+	info.Downstream = min(max(l.links[link{info.ID, ""}], r.Pumps), r.Viewers) // the pump knows it first when one comes, the other when it goes
 	info.Viewers, info.InBPS, info.OutBPS = r.Viewers-info.Downstream, r.InBPS, r.OutBPS
 	info.CPU, info.Processors, info.Memory, info.UptimeS = r.CPU, r.Processors, r.Memory, r.UptimeS
 	info.Joined, info.Refused, info.Skipped = r.Joined, r.Refused, r.Skipped
