@@ -19,6 +19,14 @@ func checkPumpID(s, key string) (string, string, string) {
 	return s, "", ""
 }
 
+// checkParentID lets empty text be no parent.
+func checkParentID(s, key string) (string, string, string) {
+	if s == "" {
+		return "", "", ""
+	}
+	return checkPumpID(s, key)
+}
+
 func checkTitle(s, key string) (string, string, string) {
 	if len(s) > 200 || strings.IndexFunc(s, unicode.IsControl) >= 0 {
 		return "", key + " is too long or holds a control character", "one line of at most 200 bytes"

@@ -28,10 +28,18 @@ func checkCommand() *cli.Command {
 			if _, err := p.Out.Write(cfg.YAML(true)); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.Out, "# The roster has %d pumps; %d expectations are met.\n", n, met)
+			_, err = fmt.Fprintf(p.Out, "# The roster has %s; %s met.\n", some(n, "pump", "pumps"), some(met, "expectation is", "expectations are"))
 			return err
 		},
 	}
+}
+
+// some writes a number of things.
+func some(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n, " ", more)
 }
 
 // rosterError makes a roster file that cannot be read wrong configuration.

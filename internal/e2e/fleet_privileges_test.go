@@ -39,7 +39,7 @@ func TestAPumpWithoutPrivilegesKnowsItsHouse(t *testing.T) {
 	}
 	secret, open := file("secret.pem", 0o600), file("open.pem", 0o644)
 	cache := filepath.Join(dir, "cache")
-	if err := os.Mkdir(cache, 0o700); err == nil {
+	if err = os.Mkdir(cache, 0o700); err == nil {
 		err = os.Chown(cache, want.uid, want.gid)
 	}
 	if err != nil {
