@@ -135,7 +135,7 @@ func (d *decoder) rosterPump(p *RosterPump, at string) {
 	if p.ID == "" && !d.given(at+".id") {
 		d.problem(d.at(at), "the pump has no id", "id: a number or a name, in the file once")
 	}
-	if p.ParentID != "" && d.given(at+".parents") {
+	if d.given(at+".parent_id") && d.given(at+".parents") {
 		d.problem(d.at(at+".parent_id"), "the pump has both parent_id and parents", "parents alone, the first is preferred")
 	}
 	if p.ParentID != "" {

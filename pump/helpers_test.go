@@ -175,7 +175,11 @@ func (w *world) awaitLive(path string) {
 	w.Helper()
 	w.eventually(path+" is live", func() bool {
 		st := w.registry.Lookup(path)
-		return st != nil && st.State().Delivering() && st.Header() != nil
+		if st == nil || !st.State().Delivering() || st.Header() == nil {
+			return false
+		}
+		_, open := gatekeeper{w.Pump}.gate(st) // last of all, when it was just added
+		return open
 	})
 }
 
