@@ -48,7 +48,7 @@ func TestAPumpWithoutPrivilegesKnowsItsHouse(t *testing.T) {
 	config := func(hold, ca string) string {
 		return fmt.Sprintf("hold: %s\nrun_as: {user: %s, groups: [%s]}\nhouse: {url: %q, id: calgary, key: %q, ca: %q, cache: %q}", hold, testUser, testGroup, house.Secure(""), keyOf("calgary"), ca, cache)
 	}
-	pump := &PumpProc{Port: rootsPort(t), AdminPort: freePort(t), stopped: true, Config: filepath.Join(dir, "pump.yml")}
+	pump := &PumpProc{Port: freePort(t), AdminPort: freePort(t), stopped: true, Config: filepath.Join(dir, "pump.yml")}
 	pump.Rewrite(t, config("30s", secret))
 	pump.launch(t, binary)
 	pump.WaitState(t, "card", "live", 20*time.Second)
