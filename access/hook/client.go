@@ -161,7 +161,7 @@ func (c *Client) post(ctx context.Context, a Action, secret string, e Event) (in
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return 0, err
+		return 0, telemetry.ReplyError(err)
 	}
 	defer resp.Body.Close()
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)

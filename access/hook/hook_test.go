@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -330,6 +331,48 @@ func TestFailingProgramRests(t *testing.T) {
 	ask(10)
 	if n := p.asked.Load(); n != tripAfter+11 {
 		t.Errorf("asked %d times when it is back", n)
+	}
+}
+
+// What is no answer in HTTP may repeat what the program was sent, tokens and signatures among it: that is told, and not what it was.
+func TestWhatIsNoHTTPIsNotRepeated(t *testing.T) {
+	for name, answer := range map[string]string{
+		"a line that is none":   "sesame %s\r\n\r\n",
+		"a status that is none": "HTTP/1.1 sesame %s\r\n\r\n",
+		"a field that is none":  "HTTP/1.1 200 OK\r\nsesame %s\r\n\r\n",
+		"a head without end":    "HTTP/1.1 200 OK\r\nA: sesame %s" + strings.Repeat("sesame", maxAnswer),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var done sync.WaitGroup
+			defer done.Wait()
+			defer ln.Close()
+			done.Go(func() {
+				for {
+					conn, err := ln.Accept()
+					if err != nil {
+						return
+					}
+					_, _ = conn.Read(make([]byte, 4096))
+					_, _ = fmt.Fprintf(conn, answer, strings.Repeat("x", 4000))
+					_ = conn.(*net.TCPConn).CloseWrite()
+					_, _ = io.Copy(io.Discard, conn)
+					_ = conn.Close()
+				}
+			})
+			var log bytes.Buffer
+			c, _ := newClient(t, all("http://"+ln.Addr().String(), Action{}), &log)
+			_, denial := c.Ask(t.Context(), viewing("a"), true)
+			if denial == nil || denial.Reason != access.RefusedHookFailed {
+				t.Errorf("%v", denial)
+			}
+			if s := log.String(); !strings.Contains(s, "no HTTP that can be read") || strings.Contains(s, "sesame") || len(s) > 500 {
+				t.Errorf("log %.900q", s)
+			}
+		})
 	}
 }
 

@@ -4,24 +4,22 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	mathrand "math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/stream-pump/stream-pump/house/live"
+	"github.com/stream-pump/stream-pump/telemetry"
 )
 
 // post carries events to one hook, one delivery after the other.
@@ -152,7 +150,6 @@ var errRefused = errors.New("it was refused")
 const (
 	maxAnswer     = 4 << 10  // of the body, which says nothing to us
 	maxAnswerHead = 16 << 10 // it is refused beyond
-	maxSaid       = 200      // of what it says, in the log
 )
 
 // newClient makes one that goes where it is told to, and nowhere else.
@@ -160,33 +157,6 @@ func newClient() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxResponseHeaderBytes = maxAnswerHead
 	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-}
-
-var errUnreadable = errors.New("the answer is no HTTP that can be read, or its head is too long")
-
-// said is an error of the client for the log, without the address: what the network, TLS or our
-// own patience say. Other errors quote the answer, which may repeat what it was sent.
-func said(err error) error {
-	var (
-		u     *url.Error
-		way   *net.OpError
-		name  *net.DNSError
-		cert  *tls.CertificateVerificationError
-		alert tls.AlertError
-	)
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	switch {
-	case errors.As(err, &way), errors.As(err, &name), errors.As(err, &cert), errors.As(err, &alert),
-		errors.Is(err, http.ErrSchemeMismatch), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-	default:
-		return errUnreadable
-	}
-	if text := err.Error(); len(text) > maxSaid {
-		return errors.New(strings.ToValidUTF8(text[:maxSaid], "") + "…")
-	}
-	return err
 }
 
 // attempt posts once. wait is how long the hook wants to be left alone.
@@ -205,7 +175,7 @@ func (p *post) attempt(ctx context.Context, id string, body []byte) (wait time.D
 	}
 	a, err := p.sender.opts.Client.Do(r)
 	if err != nil {
-		return 0, said(err)
+		return 0, telemetry.ReplyError(err)
 	}
 	defer a.Body.Close()
 	_, _ = io.CopyN(io.Discard, a.Body, maxAnswer) // the connection can be used again
