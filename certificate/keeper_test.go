@@ -1,7 +1,6 @@
 package certificate
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"log/slog"
@@ -17,39 +16,16 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stream-pump/stream-pump/internal/certtest"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// journal is a log that can be searched.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-// count tells in how many lines a text is.
-func (j *journal) count(text string) (n int) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for line := range strings.Lines(j.b.String()) {
-		if strings.Contains(line, text) {
-			n++
-		}
-	}
-	return n
-}
 
 // desk is a folder with a certificate that is kept.
 type desk struct {
 	testing.TB
 	*Keeper
-	log   *journal
+	log   *worldtest.Log
 	ca    *certtest.Authority
 	dir   string
 	files Files
@@ -59,7 +35,7 @@ const every = 10 * time.Second
 
 func newDesk(t testing.TB, first certtest.Spec) *desk {
 	t.Helper()
-	d := &desk{TB: t, log: &journal{}, ca: certtest.NewAuthority(t, "authority"), dir: t.TempDir()}
+	d := &desk{TB: t, log: &worldtest.Log{}, ca: certtest.NewAuthority(t, "authority"), dir: t.TempDir()}
 	d.files.Cert, d.files.Key = certtest.Write(t, d.dir, d.ca.Issue(t, first))
 	k, err := New(d.files, Options{Every: every, Log: slog.New(slog.NewTextHandler(d.log, nil))})
 	if err != nil {
@@ -102,7 +78,7 @@ func TestNewCertificateIsNoticed(t *testing.T) {
 		if s := d.State(); s.Serial != want || s.Problem != "" || s.Refused != 0 {
 			t.Errorf("in force is %+v, want serial %s", s, want)
 		}
-		if n := d.log.count("certificate in force"); n != 2 {
+		if n := d.log.Count("certificate in force"); n != 2 {
 			t.Errorf("%d lines about it, want 2", n)
 		}
 	})
@@ -136,7 +112,7 @@ func TestNewCertificateIsRefusedAndTheOldOneStays(t *testing.T) {
 				if s := d.State(); s.Serial != was || !strings.Contains(s.Problem, c.says) || s.Refused != 1 {
 					t.Errorf("in force is %s (was %s), refused %d times with %q, want one %q", s.Serial, was, s.Refused, s.Problem, c.says)
 				}
-				if n := d.log.count("the new certificate is refused, the old one stays"); n != 1 {
+				if n := d.log.Count("the new certificate is refused, the old one stays"); n != 1 {
 					t.Errorf("%d lines say so, want 1", n)
 				}
 				for what, err := range map[string]error{"a check": d.Check(d.files), "a reload": d.Reload(d.files)} {
@@ -192,7 +168,7 @@ func TestWithoutWatching(t *testing.T) {
 		if s := d.State(); s.Serial != was {
 			t.Errorf("the file was read: %+v", s)
 		}
-		if d.log.count("the certificate ends soon") == 0 {
+		if d.log.Count("the certificate ends soon") == 0 {
 			t.Error("nothing warns of the end")
 		}
 		if err := d.Reload(d.files); err != nil || d.State().Serial != want {
@@ -224,7 +200,7 @@ func TestTheEndIsWarnedOf(t *testing.T) {
 				d.SetEvery(0)
 				defer d.watch()()
 				time.Sleep(c.pass)
-				if w, e := d.log.count("ends soon"), d.log.count("has expired"); w != c.warns || e != c.errors {
+				if w, e := d.log.Count("ends soon"), d.log.Count("has expired"); w != c.warns || e != c.errors {
 					t.Errorf("%d warnings and %d errors, want %d and %d", w, e, c.warns, c.errors)
 				}
 			})
@@ -236,7 +212,7 @@ func TestTheEndIsWarnedOf(t *testing.T) {
 // reasons from being done.
 func TestExpiredAtTheStart(t *testing.T) {
 	d := newDesk(t, certtest.Spec{NotAfter: time.Now().Add(-time.Minute)})
-	if n := d.log.count("level=ERROR"); n != 1 {
+	if n := d.log.Count("level=ERROR"); n != 1 {
 		t.Errorf("%d errors in the log, want 1", n)
 	}
 	if s := d.State(); s.DaysLeft > 0 {

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // A house closes a connection on which nobody asks anything, and cannot know that a request is on its way there: then there is no
@@ -30,7 +32,7 @@ func TestTelemetryWithoutAnAnswerGoesAgain(t *testing.T) {
 		return Receipt{Boot: b.Boot, Acked: b.First + int64(len(b.Events)) - 1}, nil
 	}
 	newTalk(t, f, nil)
-	eventually(t, "three batches went again", func() bool {
+	worldtest.Eventually(t, "three batches went again", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return told[3] == 2 && told[6] == 2 && told[9] == 2

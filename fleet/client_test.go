@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -207,31 +208,14 @@ type talk struct {
 	t testing.TB
 	*Client
 	pump *fakePump
-	log  *safeLog
-}
-
-type safeLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *safeLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *safeLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	log  *worldtest.Log
 }
 
 const secretKey = "the-secret-key-of-ottawa"
 
 func newTalk(t testing.TB, f *fakeHouse, change func(*ClientOptions)) *talk {
 	t.Helper()
-	k := &talk{t: t, pump: &fakePump{journal: NewJournal()}, log: &safeLog{}}
+	k := &talk{t: t, pump: &fakePump{journal: NewJournal()}, log: &worldtest.Log{}}
 	o := ClientOptions{
 		Reach: Reach{Houses: []string{f.URL}, Key: secretKey, Roots: f.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}, Pump: "ottawa", Side: k.pump, Journal: k.pump.journal,
 		Log:   slog.New(slog.NewTextHandler(k.log, nil)),
@@ -266,15 +250,6 @@ func newTalk(t testing.TB, f *fakeHouse, change func(*ClientOptions)) *talk {
 	return k
 }
 
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
-
 func sealed(settings string) Config {
 	c := Config{Pump: "ottawa", Settings: json.RawMessage(settings)}
 	c.Seal()
@@ -286,8 +261,8 @@ func TestAConfigurationComesIntoForce(t *testing.T) {
 	k := newTalk(t, f, nil)
 	want := sealed(`{"streams":[]}`)
 	f.say(EventConfig, want)
-	eventually(t, "it is in force", func() bool { return k.pump.inForce() == want.Digest })
-	eventually(t, "the house is told", func() bool {
+	worldtest.Eventually(t, "it is in force", func() bool { return k.pump.inForce() == want.Digest })
+	worldtest.Eventually(t, "the house is told", func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		n := len(f.batches)
@@ -297,7 +272,7 @@ func TestAConfigurationComesIntoForce(t *testing.T) {
 	broken.Digest = want.Digest + "0"
 	f.say(EventConfig, broken)
 	f.events <- Message{Event: EventConfig, Data: []byte("{")}
-	eventually(t, "the house is told of what is wrong", func() bool {
+	worldtest.Eventually(t, "the house is told of what is wrong", func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		last := f.batches[len(f.batches)-1].State
@@ -316,7 +291,7 @@ func TestACommandIsDoneOnceAndAnswered(t *testing.T) {
 	f.say(EventCommand, Command{ID: NewBoot(), Kind: "dance", Viewers: []string{"1"}})
 	f.say(EventCommand, inspect)
 	answers := map[string]int{}
-	eventually(t, "both are answered", func() bool {
+	worldtest.Eventually(t, "both are answered", func() bool {
 		clear(answers)
 		for _, e := range f.heard() {
 			if e.Answer != nil {
@@ -352,7 +327,7 @@ func TestEventsOutliveBrokenSessions(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	}
-	eventually(t, "all are told", func() bool { return len(f.heard()) == all })
+	worldtest.Eventually(t, "all are told", func() bool { return len(f.heard()) == all })
 	for n, e := range f.heard() {
 		if e.Viewer.ID != fmt.Sprint(n-1) {
 			t.Fatalf("event %d is of viewer %s", n, e.Viewer.ID)
@@ -390,13 +365,13 @@ func TestTheListOfAllViewers(t *testing.T) {
 			o.Journal.Joined(watcherNamed(fmt.Sprint(i)))
 		}
 	})
-	eventually(t, "all are listed", func() bool {
+	worldtest.Eventually(t, "all are listed", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return known && len(listed) == MaxViewers+500
 	})
 	k.pump.journal.Joined(watcherNamed("later"))
-	eventually(t, "who came later is told", func() bool {
+	worldtest.Eventually(t, "who came later is told", func() bool {
 		e, ok := f.heard()[MaxViewers+501]
 		return ok && e.Viewer.ID == "later"
 	})
@@ -414,9 +389,9 @@ func TestWhatTheHouseWillNeverTakeIsDropped(t *testing.T) {
 	}
 	k := newTalk(t, f, nil)
 	k.pump.journal.Joined(watcherNamed("bad"))
-	eventually(t, "it is dropped", func() bool { return k.pump.journal.Lost() == 1 })
+	worldtest.Eventually(t, "it is dropped", func() bool { return k.pump.journal.Lost() == 1 })
 	k.pump.journal.Joined(watcherNamed("good"))
-	eventually(t, "the next one is told", func() bool { e := f.heard()[2]; return e.Viewer != nil && e.Viewer.ID == "good" })
+	worldtest.Eventually(t, "the next one is told", func() bool { e := f.heard()[2]; return e.Viewer != nil && e.Viewer.ID == "good" })
 	if f.greeted() != 1 {
 		t.Errorf("%d hellos", f.greeted())
 	}
@@ -446,7 +421,7 @@ func TestRefusalsAndTheirEnd(t *testing.T) {
 				return nil
 			}
 			k := newTalk(t, f, nil)
-			eventually(t, "the house knows it at last", func() bool { return k.House() == "fake" })
+			worldtest.Eventually(t, "the house knows it at last", func() bool { return k.House() == "fake" })
 			if log := k.log.String(); !strings.Contains(log, tt.log) {
 				t.Errorf("the log does not say %q", tt.log)
 			}
@@ -485,7 +460,7 @@ func TestASilentHouseIsLeft(t *testing.T) {
 	f := newFakeHouse(t)
 	f.silence = 100
 	k := newTalk(t, f, nil)
-	eventually(t, "it is greeted again", func() bool { return f.greeted() >= 2 })
+	worldtest.Eventually(t, "it is greeted again", func() bool { return f.greeted() >= 2 })
 	if !strings.Contains(k.log.String(), errSilent.Error()) {
 		t.Error("the log does not say why")
 	}
@@ -494,9 +469,9 @@ func TestASilentHouseIsLeft(t *testing.T) {
 func TestGoodbyeAndTheNextHouse(t *testing.T) {
 	f, g := newFakeHouse(t), newFakeHouse(t)
 	k := newTalk(t, f, func(o *ClientOptions) { o.Houses = []string{f.URL, g.URL} })
-	eventually(t, "the first knows it", func() bool { return f.greeted() == 1 && k.House() != "" })
+	worldtest.Eventually(t, "the first knows it", func() bool { return f.greeted() == 1 && k.House() != "" })
 	f.say(EventGoodbye, Goodbye{Reason: "the house is stopping", WaitMS: 1})
-	eventually(t, "the other one knows it", func() bool { return g.greeted() == 1 })
+	worldtest.Eventually(t, "the other one knows it", func() bool { return g.greeted() == 1 })
 }
 
 // The key leaves the pump only for a house that has been verified.
@@ -511,7 +486,7 @@ func TestTheKeyStaysWithWhomItCannotVerify(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newTalk(t, f, change)
-			eventually(t, "it complains", func() bool { return strings.Contains(k.log.String(), "certificate") })
+			worldtest.Eventually(t, "it complains", func() bool { return strings.Contains(k.log.String(), "certificate") })
 			if f.greeted() != 0 {
 				t.Errorf("it has said hello with %v", f.secrets)
 			}
@@ -533,7 +508,7 @@ func TestTheKeyStaysWithWhomItCannotVerify(t *testing.T) {
 		away := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
 		defer away.Close()
 		k := newTalk(t, f, func(o *ClientOptions) { o.Houses = []string{away.URL} })
-		eventually(t, "it complains", func() bool { return strings.Contains(k.log.String(), "own address") })
+		worldtest.Eventually(t, "it complains", func() bool { return strings.Contains(k.log.String(), "own address") })
 		away.CloseClientConnections()
 	})
 }
@@ -560,7 +535,7 @@ func TestClocksThatDiffer(t *testing.T) {
 			f := newFakeHouse(t)
 			k := newTalk(t, f, func(o *ClientOptions) { o.Now = func() time.Time { return time.Now().Add(tt.off) } })
 			k.pump.journal.Joined(watcherNamed("1"))
-			eventually(t, "the house is told", func() bool { return len(f.heard()) == 1 })
+			worldtest.Eventually(t, "the house is told", func() bool { return len(f.heard()) == 1 })
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			if told := len(f.batches[0].State.Faults) == 1; told != tt.told {

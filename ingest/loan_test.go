@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/ringbuf"
 	"github.com/stream-pump/stream-pump/stream"
@@ -80,13 +81,13 @@ func (d *lending) lent() (*encoder, *hooked) {
 
 func (d *lending) isLent(want bool) {
 	d.t.Helper()
-	waitFor(d.t, fmt.Sprintf("the source being lent: %v", want), func() bool { return d.s.Lent() == want })
+	worldtest.Eventually(d.t, fmt.Sprintf("the source being lent: %v", want), func() bool { return d.s.Lent() == want })
 }
 
 // drawn makes passes until n slabs were published since the last call.
 func (d *lending) drawn(n int) []got {
 	d.t.Helper()
-	waitFor(d.t, fmt.Sprintf("%d slabs to be drawn", n), func() bool {
+	worldtest.Eventually(d.t, fmt.Sprintf("%d slabs to be drawn", n), func() bool {
 		d.s.Draw()
 		return d.s.Ring().Tail()-d.from >= uint64(n)
 	})
@@ -100,7 +101,7 @@ func gathered(t *testing.T, h *hooked, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, fmt.Sprintf("%d bytes in the socket", n), func() bool {
+	worldtest.Eventually(t, fmt.Sprintf("%d bytes in the socket", n), func() bool {
 		var have int
 		_ = raw.Control(func(fd uintptr) { have, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
 		return have >= n
@@ -198,7 +199,7 @@ func TestALentSourceComesHome(t *testing.T) {
 		},
 		"when nothing comes for a while, and waits": {
 			func(t *testing.T, d *lending, e *encoder, _ func()) {
-				waitFor(t, "the source to come home", func() bool { d.s.Draw(); return !d.s.Lent() })
+				worldtest.Eventually(t, "the source to come home", func() bool { d.s.Draw(); return !d.s.Lent() })
 				e.send(pushData(packets(2, 1)...))
 			},
 			func(t *testing.T, d *lending, _ *encoder) { d.slabs(1) },
@@ -250,7 +251,7 @@ func TestALentSourceThatIsSilentIsDropped(t *testing.T) {
 	d := newLending(t, func(o *PushOptions) { o.IdleTimeout = 3 * time.Second })
 	defer d.s.Subscribe(&passes{})()
 	e, _ := d.lent()
-	waitFor(t, "the source to come home", func() bool { d.s.Draw(); return !d.s.Lent() })
+	worldtest.Eventually(t, "the source to come home", func() bool { d.s.Draw(); return !d.s.Lent() })
 	e.want(408)
 }
 
@@ -279,9 +280,9 @@ func TestAPanicInALoanEndsTheSource(t *testing.T) {
 	e, _ := d.lent()
 	d.push.times.Store(nil) // what is asked for every packet
 	e.send(pushData(packets(2, 1)...))
-	waitFor(t, "the source to be gone", func() bool { d.s.Draw(); return d.s.State() != stream.Live })
+	worldtest.Eventually(t, "the source to be gone", func() bool { d.s.Draw(); return d.s.State() != stream.Live })
 	d.push.SetTimeouts(time.Minute, time.Minute, time.Minute)
-	waitFor(t, "the role to be free", func() bool { return d.s.Source() == "" })
+	worldtest.Eventually(t, "the role to be free", func() bool { return d.s.Source() == "" })
 }
 
 // Two loops that draw from the same source at the same time, and a source that is asked for all the while, get every

@@ -18,40 +18,13 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/internal/certtest"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/stream"
 )
 
 // These tests break what is between the pump and a source, see the pump try again and
 // say why, mend it, and see the stream on the air without anybody's help.
-
-// lines is a log whose lines are waited for.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) since(n int) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()[n:]
-}
-
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if holds() {
-			return
-		}
-	}
-	t.Fatalf("waited in vain: %s", what)
-}
 
 // sendLive answers one request as a server that is on the air, until nobody listens.
 func sendLive(ctx context.Context, conn io.ReadWriter, br *bufio.Reader) {
@@ -79,12 +52,12 @@ func liveOrigin(t *testing.T) (address string) {
 // watched is a pull that is kept going, with its log.
 type watched struct {
 	*rig
-	log *lines
+	log *worldtest.Log
 }
 
 func superviseFault(t *testing.T, o PullOptions) *watched {
 	t.Helper()
-	w := &watched{rig: newRig(t), log: &lines{}}
+	w := &watched{rig: newRig(t), log: &worldtest.Log{}}
 	o.Log = slog.New(slog.NewTextHandler(w.log, nil))
 	p, err := NewPull(o)
 	if err != nil {
@@ -98,9 +71,9 @@ func superviseFault(t *testing.T, o PullOptions) *watched {
 // that the stream is not on the air.
 func (w *watched) fails(t *testing.T, text string) {
 	t.Helper()
-	before, asked := len(w.log.since(0)), w.s.Metrics().SourceReconnects.Load()
-	until(t, "two attempts that fail: "+text, func() bool {
-		return strings.Count(w.log.since(before), text) >= 2 && w.s.Metrics().SourceReconnects.Load() > asked
+	before, asked := len(w.log.String()[0:]), w.s.Metrics().SourceReconnects.Load()
+	worldtest.Eventually(t, "two attempts that fail: "+text, func() bool {
+		return strings.Count(w.log.String()[before:], text) >= 2 && w.s.Metrics().SourceReconnects.Load() > asked
 	})
 	if state := w.s.State(); state.Delivering() {
 		t.Errorf("the stream is %v", state)
@@ -111,7 +84,7 @@ func (w *watched) fails(t *testing.T, text string) {
 func (w *watched) plays(t *testing.T) {
 	t.Helper()
 	before := w.s.Metrics().PacketsIn.Load()
-	until(t, "the stream is on the air: "+w.log.since(0), func() bool {
+	worldtest.Eventually(t, "the stream is on the air: "+w.log.String()[0:], func() bool {
 		return w.s.State() == stream.Live && w.s.Metrics().PacketsIn.Load() > before+3
 	})
 }

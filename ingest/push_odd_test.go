@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/stream"
 )
 
@@ -45,7 +46,7 @@ func TestPushInOddChunks(t *testing.T) {
 				t.Errorf("%q, want %q", text, c.text)
 			}
 			if c.status != http.StatusNoContent {
-				waitFor(t, "the session to be deleted", func() bool { return d.push.Sessions() == 0 })
+				worldtest.Eventually(t, "the session to be deleted", func() bool { return d.push.Sessions() == 0 })
 			}
 		})
 	}
@@ -82,7 +83,7 @@ func TestHungUp(t *testing.T) {
 				t.Error("gone while it is there")
 			}
 			leave(there.(*net.TCPConn))
-			waitFor(t, "the kernel to know", func() bool { return hungUp(under{here}) })
+			worldtest.Eventually(t, "the kernel to know", func() bool { return hungUp(under{here}) })
 		})
 	}
 	t.Run("closed on our side", func(t *testing.T) {
@@ -115,7 +116,7 @@ func TestPushSecondEncoderDoesNotWait(t *testing.T) {
 		t.Error("it waits for one that is there")
 	}
 	_ = first.conn.Close()
-	waitFor(t, "the end of the first", func() bool { return d.s.State() != stream.Live })
+	worldtest.Eventually(t, "the end of the first", func() bool { return d.s.State() != stream.Live })
 	if r.ending(endingTime) {
 		t.Error("it waits for one that is gone")
 	}

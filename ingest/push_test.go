@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/ringbuf"
 	"github.com/stream-pump/stream-pump/stream"
@@ -155,24 +156,13 @@ func (e *encoder) closed() {
 // slabs waits until n slabs were published since the last call.
 func (d *door) slabs(n int) []got {
 	d.t.Helper()
-	waitFor(d.t, fmt.Sprintf("%d slabs", n), func() bool { return d.s.Ring().Tail()-d.from >= uint64(n) })
+	worldtest.Eventually(d.t, fmt.Sprintf("%d slabs", n), func() bool { return d.s.Ring().Tail()-d.from >= uint64(n) })
 	return d.take()
 }
 
 func (d *door) state(want stream.State) {
 	d.t.Helper()
-	waitFor(d.t, "state "+want.String(), func() bool { return d.s.State() == want })
-}
-
-// waitFor polls until a fact that another goroutine brings about is true.
-func waitFor(t *testing.T, what string, fact func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !fact(); {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-		time.Sleep(time.Millisecond)
-	}
+	worldtest.Eventually(d.t, "state "+want.String(), func() bool { return d.s.State() == want })
 }
 
 func TestPushSetup(t *testing.T) { // MUST-S1, MUST-S2
@@ -268,7 +258,7 @@ func TestPushStartBodies(t *testing.T) { // MUST-S3
 			}
 			e.closed()
 			d.state(stream.Offline)
-			waitFor(t, "the session to be forgotten", func() bool { return d.push.Sessions() == 0 })
+			worldtest.Eventually(t, "the session to be forgotten", func() bool { return d.push.Sessions() == 0 })
 		})
 	}
 }
@@ -467,7 +457,7 @@ func TestPushTimeouts(t *testing.T) { // MUST-S8
 		e.want(204)
 		d.state(stream.Connecting) // parked no longer
 		e.closed()
-		waitFor(t, "the session to be deleted", func() bool { return d.push.Sessions() == 0 })
+		worldtest.Eventually(t, "the session to be deleted", func() bool { return d.push.Sessions() == 0 })
 	})
 	t.Run("sessions are bounded", func(t *testing.T) {
 		d := newDoor(t, func(o *PushOptions) { o.MaxSessions = 3 })
@@ -542,7 +532,7 @@ func TestPushSecondEncoder(t *testing.T) { // MUST-S9
 	})
 	t.Run("follows a connection that has gone silent", func(t *testing.T) {
 		d, first := begin(t, func(o *PushOptions) { o.SilentAfter = time.Millisecond })
-		waitFor(t, "silence", func() bool { return d.push.holder(d.s).conn.silent() > 2*time.Millisecond })
+		worldtest.Eventually(t, "silence", func() bool { return d.push.holder(d.s).conn.silent() > 2*time.Millisecond })
 		e := d.dial()
 		e.start(e.setup(), endless)
 		e.send(pushBody(raw, list[10:12]...))

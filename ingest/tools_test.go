@@ -16,6 +16,7 @@ import (
 
 	"github.com/stream-pump/stream-pump/internal/porttest"
 	"github.com/stream-pump/stream-pump/internal/testcard"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/ringbuf"
 )
 
@@ -77,7 +78,7 @@ func TestPushByFFmpeg(t *testing.T) { // MUST-S3
 			if err != nil {
 				t.Errorf("ffmpeg: %v\n%s", err, out)
 			}
-			waitFor(t, "the end", func() bool {
+			worldtest.Eventually(t, "the end", func() bool {
 				last, ok := d.s.Ring().Peek(d.s.Ring().Tail() - 1)
 				return ok && last.Kind == ringbuf.End
 			})

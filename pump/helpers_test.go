@@ -2,7 +2,6 @@ package pump
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/stream-pump/stream-pump/config"
 	"github.com/stream-pump/stream-pump/internal/acmetest"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
@@ -47,30 +47,12 @@ const card = "streams: [{path: card, type: test_card, name: Card}]\n"
 type world struct {
 	testing.TB
 	*Pump
-	log     *journal
+	log     *worldtest.Log
 	signals chan os.Signal
 	ended   chan error // what run returned
 
 	mu   sync.Mutex
 	file string
-}
-
-// journal is a log that can be searched.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
 }
 
 func parse(t testing.TB, text string) *config.Config {
@@ -85,13 +67,13 @@ func parse(t testing.TB, text string) *config.Config {
 // newWorld runs a pump until the end of the test.
 func newWorld(t testing.TB, text string) *world {
 	t.Helper()
-	return newWorldLogging(t, text, func(to *journal, level *slog.LevelVar) *slog.Logger {
+	return newWorldLogging(t, text, func(to *worldtest.Log, level *slog.LevelVar) *slog.Logger {
 		return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level}))
 	})
 }
 
 // newWorldLogging is newWorld with another log.
-func newWorldLogging(t testing.TB, text string, logger func(*journal, *slog.LevelVar) *slog.Logger) *world {
+func newWorldLogging(t testing.TB, text string, logger func(*worldtest.Log, *slog.LevelVar) *slog.Logger) *world {
 	t.Helper()
 	return startWorld(t, local+text, logger)
 }
@@ -99,7 +81,7 @@ func newWorldLogging(t testing.TB, text string, logger func(*journal, *slog.Leve
 // newWorldOf is newWorld with a whole file of settings.
 func newWorldOf(t testing.TB, file string) *world {
 	t.Helper()
-	return startWorld(t, file, func(to *journal, level *slog.LevelVar) *slog.Logger {
+	return startWorld(t, file, func(to *worldtest.Log, level *slog.LevelVar) *slog.Logger {
 		return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level}))
 	})
 }
@@ -107,14 +89,14 @@ func newWorldOf(t testing.TB, file string) *world {
 // newWorldWith is newWorldOf with other options.
 func newWorldWith(t testing.TB, file string, change func(*Options)) *world {
 	t.Helper()
-	return startWorld(t, file, func(to *journal, level *slog.LevelVar) *slog.Logger {
+	return startWorld(t, file, func(to *worldtest.Log, level *slog.LevelVar) *slog.Logger {
 		return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level}))
 	}, change)
 }
 
-func startWorld(t testing.TB, file string, logger func(*journal, *slog.LevelVar) *slog.Logger, change ...func(*Options)) *world {
+func startWorld(t testing.TB, file string, logger func(*worldtest.Log, *slog.LevelVar) *slog.Logger, change ...func(*Options)) *world {
 	t.Helper()
-	w := &world{TB: t, log: &journal{}, signals: make(chan os.Signal, 4), ended: make(chan error, 1), file: file}
+	w := &world{TB: t, log: &worldtest.Log{}, signals: make(chan os.Signal, 4), ended: make(chan error, 1), file: file}
 	level := new(slog.LevelVar)
 	o := Options{
 		Log: logger(w.log, level), Level: level,

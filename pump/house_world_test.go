@@ -17,6 +17,7 @@ import (
 	"github.com/stream-pump/stream-pump/house"
 	"github.com/stream-pump/stream-pump/house/live"
 	"github.com/stream-pump/stream-pump/house/relay"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // estate is a real house that a test can end and start again at the same address.
@@ -25,7 +26,7 @@ type estate struct {
 	*house.House
 	dir string
 	at  string // host:port, of TLS
-	log *journal
+	log *worldtest.Log
 
 	change func(*config.House)
 	embed  func(house.Embedding) (relay.Pump, error)
@@ -50,7 +51,7 @@ func newEstateWith(t testing.TB, roster, settings string, change func(*config.Ho
 
 func newEstateOf(t testing.TB, roster, settings string, with func(*estate)) *estate {
 	t.Helper()
-	e := &estate{TB: t, dir: t.TempDir(), at: "127.0.0.1:0", log: &journal{}, change: func(*config.House) {}}
+	e := &estate{TB: t, dir: t.TempDir(), at: "127.0.0.1:0", log: &worldtest.Log{}, change: func(*config.House) {}}
 	with(e)
 	e.write("pumps.json", roster)
 	e.write("settings", settings)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/telemetry"
 )
 
@@ -20,7 +21,7 @@ func TestNothingIsReadBeforeTheUserIsChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = source.Close() }()
-	journal := &journal{}
+	journal := &worldtest.Log{}
 	log, err := telemetry.NewLogger(journal, "text", slog.LevelDebug)
 	if err != nil {
 		t.Fatal(err)

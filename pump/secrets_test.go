@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/telemetry"
 )
@@ -45,7 +46,7 @@ func TestSecretsStayInside(t *testing.T) {
 		return fmt.Sprintf(canaryStreams, fmt.Sprintf("127.0.0.1:%d", nobody), password)
 	}
 	var told bytes.Buffer // everything that anybody gets to see
-	w := newWorldLogging(t, config("canary-publish-password"), func(to *journal, _ *slog.LevelVar) *slog.Logger {
+	w := newWorldLogging(t, config("canary-publish-password"), func(to *worldtest.Log, _ *slog.LevelVar) *slog.Logger {
 		log, err := telemetry.NewLogger(to, "json", slog.LevelDebug)
 		if err != nil {
 			t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // overseer is a service manager: what a pump tells, message by message.
@@ -72,7 +73,7 @@ func (o *overseer) awaits(pattern string) string {
 // runWorld runs a pump as the program does, under whatever the environment says.
 func runWorld(t *testing.T, text string, handler func(slog.Handler) slog.Handler) *world {
 	t.Helper()
-	w := &world{TB: t, log: &journal{}, signals: make(chan os.Signal, 4), ended: make(chan error, 1), file: local + text}
+	w := &world{TB: t, log: &worldtest.Log{}, signals: make(chan os.Signal, 4), ended: make(chan error, 1), file: local + text}
 	started := make(chan *Pump, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup

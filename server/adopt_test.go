@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // accepted is a connection that somebody else has accepted, and what has been read of its request; c is the other end.
@@ -72,7 +73,7 @@ func TestAdoptedViewers(t *testing.T) {
 			c.data()
 			e.pub.End()
 			c.end()
-			eventually(t, "the places are given back", func() bool { u := w.limits.Usage(); return u.Viewers == 0 && u.Connections == 0 })
+			worldtest.Eventually(t, "the places are given back", func() bool { u := w.limits.Usage(); return u.Viewers == 0 && u.Connections == 0 })
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
@@ -63,7 +64,7 @@ func TestTheAudienceIsToldOfEverybodyOnceInOrder(t *testing.T) {
 	if n := w.srv.KickAll(t.Context(), map[uint64]bool{kicked: true, 1 << 60: true}); n != 1 {
 		t.Errorf("kicked %d", n)
 	}
-	eventually(t, "the kicked one has left", func() bool { return len(w.closed(ReasonKicked)) == 1 })
+	worldtest.Eventually(t, "the kicked one has left", func() bool { return len(w.closed(ReasonKicked)) == 1 })
 	w.shutdown()
 	came, left := map[string]bool{}, map[string]Reason{}
 	for _, v := range book.list() {
@@ -105,7 +106,7 @@ func TestKickAll(t *testing.T) {
 	if n := w.srv.KickAll(t.Context(), ids); n != 7 {
 		t.Errorf("kicked %d, want 7", n)
 	}
-	eventually(t, "seven are gone", func() bool { return len(w.closed(ReasonKicked)) == 7 })
+	worldtest.Eventually(t, "seven are gone", func() bool { return len(w.closed(ReasonKicked)) == 7 })
 	e.send(1)
 	stays.awaitPacket(t, 1)
 }
@@ -121,7 +122,7 @@ func TestStandings(t *testing.T) {
 	c.ask(play(oldAgent))
 	tape, goOn := c.pause()
 	var id uint64
-	eventually(t, "all are there", func() bool {
+	worldtest.Eventually(t, "all are there", func() bool {
 		list := w.srv.Viewers(t.Context())
 		for _, v := range list {
 			if v.UserAgent == oldAgent {
@@ -144,7 +145,7 @@ func TestStandings(t *testing.T) {
 	if all := w.srv.Standings(t.Context(), nil); len(all) != 3 {
 		t.Errorf("%d of 3 without a condition", len(all))
 	}
-	eventually(t, "it is as far behind as it may be", func() bool {
+	worldtest.Eventually(t, "it is as far behind as it may be", func() bool {
 		e.send(enough / 100) // in pieces that the others keep up with
 		for _, o := range others {
 			o.awaitPacket(t, e.next-1)
@@ -153,7 +154,7 @@ func TestStandings(t *testing.T) {
 	})
 	goOn()
 	tape.awaitPacket(t, e.next-1)
-	eventually(t, "it has jumped, and is no longer behind", func() bool { return poor() && it.Skipped > 0 && it.Lag == 0 })
+	worldtest.Eventually(t, "it has jumped, and is no longer behind", func() bool { return poor() && it.Skipped > 0 && it.Lag == 0 })
 	if it.BytesOut == 0 {
 		t.Errorf("%+v", it)
 	}

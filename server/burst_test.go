@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/stream"
 )
 
@@ -19,7 +20,7 @@ func TestJoinersWaitWithTheirHeader(t *testing.T) {
 			first := w.watchTape(e, play(oldAgent)) // its burst costs the bucket many seconds
 			first.awaitPacket(t, e.next-1)
 			second := door(w).tape(play(oldAgent))
-			eventually(t, "it has its header", func() bool { return second.now().headers == 1 })
+			worldtest.Eventually(t, "it has its header", func() bool { return second.now().headers == 1 })
 			e.send(2 * gop)
 			first.awaitPacket(t, e.next-1)
 			if n := second.now().packets; n > 0 {
@@ -49,7 +50,7 @@ func TestJoinersSlipIn(t *testing.T) {
 		return &cursor{seq: seq, epoch: h.Epoch}, &seat{stream: w.stream, asked: asked, start: seq}
 	}
 	old, s := joiner()
-	eventually(t, "the key frame is old", func() bool {
+	worldtest.Eventually(t, "the key frame is old", func() bool {
 		m, _ := w.stream.Ring().Peek(old.seq)
 		e.send(gop) // whole groups: the last packets are never a key frame
 		newest, _ := livePlace(w.stream, 0)

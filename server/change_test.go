@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/ringbuf"
 )
@@ -127,7 +128,7 @@ func TestChangeEndsVLC(t *testing.T) {
 				if at := tape.now(); at.changes != 0 || at.headers != 1 || len(at.ends) != 1 {
 					t.Errorf("%d changes, %d headers, %d $E", at.changes, at.headers, len(at.ends))
 				}
-				eventually(t, "it left because of the change", func() bool { return len(w.closed(ReasonChanged)) == 1 })
+				worldtest.Eventually(t, "it left because of the change", func() bool { return len(w.closed(ReasonChanged)) == 1 })
 			})
 		}
 	})
@@ -149,7 +150,7 @@ func TestChangeEndsPlainViewers(t *testing.T) {
 	if at := tape.now(); at.last.number != 2 {
 		t.Errorf("MUST-X1: %+v", at)
 	}
-	eventually(t, "it left because of the change", func() bool { return len(w.closed(ReasonChanged)) == 1 })
+	worldtest.Eventually(t, "it left because of the change", func() bool { return len(w.closed(ReasonChanged)) == 1 })
 }
 
 // Joiners at a change get one header, the new one, and no packet of the old.
@@ -191,7 +192,7 @@ func TestEnd(t *testing.T) {
 		for _, c := range clients {
 			c.close()
 		}
-		eventually(t, "all have left", func() bool { return len(w.closed(ReasonEnded)) == 5 })
+		worldtest.Eventually(t, "all have left", func() bool { return len(w.closed(ReasonEnded)) == 5 })
 		if r := w.dial().ask(describe(newAgent)); r.status != 503 || r.header.Get("Retry-After") == "" {
 			t.Errorf("Describe behind the end: %d", r.status)
 		}
@@ -273,5 +274,5 @@ func TestHoldRunsOut(t *testing.T) {
 	}
 	e.pub.Lost()
 	c.end()
-	eventually(t, "it left with the end", func() bool { return len(w.closed(ReasonEnded)) == 1 })
+	worldtest.Eventually(t, "it left with the end", func() bool { return len(w.closed(ReasonEnded)) == 1 })
 }

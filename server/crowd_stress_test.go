@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/ringbuf"
 )
 
@@ -33,7 +34,7 @@ func TestMixedCrowd(t *testing.T) {
 				watchAgain(w, i, quit, &got)
 			}()
 		}
-		eventually(t, "the crowd is there", func() bool { return w.stream.Viewers() > crowdSize*3/4 })
+		worldtest.Eventually(t, "the crowd is there", func() bool { return w.stream.Viewers() > crowdSize*3/4 })
 		flap(w, e, 250)
 		close(quit)
 		e.pub.End()

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // fewFilesEnv tells a copy of the test binary to be the server that runs out of files.
@@ -137,7 +139,7 @@ func TestOutOfFiles(t *testing.T) {
 		t.Helper()
 		for _, tape := range tapes {
 			seen := tape.now().packets
-			eventually(t, why, func() bool {
+			worldtest.Eventually(t, why, func() bool {
 				at := tape.now()
 				if at.err != nil || at.missing != 0 {
 					t.Fatalf("%s: %v, %d packets are missing", why, at.err, at.missing)
@@ -156,7 +158,7 @@ func TestOutOfFiles(t *testing.T) {
 		crowd = append(crowd, c)
 	}
 	progress("viewers get packets while descriptors run out")
-	eventually(t, "some are turned away", func() bool { return turnedAway(crowd) >= 10 })
+	worldtest.Eventually(t, "some are turned away", func() bool { return turnedAway(crowd) >= 10 })
 	progress("viewers get packets while others are turned away")
 	child.tell("take")
 	var late []net.Conn
@@ -167,13 +169,13 @@ func TestOutOfFiles(t *testing.T) {
 		}
 		late = append(late, c)
 	}
-	eventually(t, "all are turned away, without a descriptor for any", func() bool { return turnedAway(late) == len(late) })
+	worldtest.Eventually(t, "all are turned away, without a descriptor for any", func() bool { return turnedAway(late) == len(late) })
 	progress("viewers get packets without a descriptor left")
 	child.tell("give")
 	for _, c := range append(crowd, late...) {
 		_ = c.Close()
 	}
-	eventually(t, "newcomers are served again", func() bool {
+	worldtest.Eventually(t, "newcomers are served again", func() bool {
 		c, err := dialBuffer(addr, 0)
 		if err != nil {
 			return false

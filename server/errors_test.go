@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/ringbuf"
 )
 
@@ -165,7 +166,7 @@ func TestSlowHead(t *testing.T) {
 		said += len(tc.first)
 	}
 	body := len(cases[3].first) - len("12345") // of which the head has been read
-	eventually(t, "the server waits for more of all of them", func() bool {
+	worldtest.Eventually(t, "the server waits for more of all of them", func() bool {
 		n, heard := 0, body
 		w.onLoops(func(l *loop) {
 			for c := range l.conns {
@@ -245,8 +246,8 @@ func TestBodyThatNeverComesGivesItsPlaceBack(t *testing.T) {
 			c = w.dialTLS()
 		}
 		c.write(request)
-		eventually(t, name+": the place is taken", func() bool { return w.limits.Usage().Viewers == 1 })
+		worldtest.Eventually(t, name+": the place is taken", func() bool { return w.limits.Usage().Viewers == 1 })
 		c.close()
-		eventually(t, name+": the place is given back", func() bool { return w.limits.Usage().Viewers == 0 })
+		worldtest.Eventually(t, name+": the place is given back", func() bool { return w.limits.Usage().Viewers == 0 })
 	}
 }

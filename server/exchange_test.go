@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
@@ -178,7 +179,7 @@ func TestPipelinedRequests(t *testing.T) {
 			t.Errorf("%s: begins with %d", name, s.number)
 		}
 		c.close()
-		eventually(t, name+": the session is free", func() bool { return w.limits.Usage().Viewers == 0 })
+		worldtest.Eventually(t, name+": the session is free", func() bool { return w.limits.Usage().Viewers == 0 })
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // A viewer has nothing to say. One that sends and sends, which costs the pump reading it,
@@ -24,7 +26,7 @@ func TestViewersWhoTalk(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			was := len(w.closed(ReasonError))
 			c := talk()
-			eventually(t, "it watches", func() bool { return w.stream.Viewers() == 2 })
+			worldtest.Eventually(t, "it watches", func() bool { return w.stream.Viewers() == 2 })
 			_ = c.conn.SetWriteDeadline(time.Now().Add(patience))
 			said, words := 0, []byte(strings.Repeat("la ", 5000))
 			for said < 64<<20 {
@@ -36,7 +38,7 @@ func TestViewersWhoTalk(t *testing.T) {
 			if said < maxChatter/2 || said > 32<<20 {
 				t.Errorf("cut off after %d bytes", said)
 			}
-			eventually(t, "it is gone", func() bool { return w.stream.Viewers() == 1 && len(w.closed(ReasonError)) == was+1 })
+			worldtest.Eventually(t, "it is gone", func() bool { return w.stream.Viewers() == 1 && len(w.closed(ReasonError)) == was+1 })
 		})
 	}
 	t.Run("one that says little stays", func(t *testing.T) {

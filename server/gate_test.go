@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/stream"
 )
 
@@ -159,7 +160,7 @@ func TestGateIsAskedLast(t *testing.T) {
 			t.Errorf("asked %s", got)
 		}
 		first.close()
-		eventually(t, "the place is given back", func() bool { return w.limits.Usage().Viewers == 1 })
+		worldtest.Eventually(t, "the place is given back", func() bool { return w.limits.Usage().Viewers == 1 })
 		d.mu.Lock()
 		d.begin = func(context.Context, *Visit, bool) (string, *access.Denial) {
 			return "", deny(access.RefusedHook, "no")
@@ -193,7 +194,7 @@ func TestViewerKeepsHisID(t *testing.T) {
 	plain := w.dial()
 	plain.write(to(target, get(agent(webAgent))))
 	clients["plain"] = plain
-	eventually(t, "all watch", func() bool { return len(w.srv.Viewers(t.Context())) == 3 })
+	worldtest.Eventually(t, "all watch", func() bool { return len(w.srv.Viewers(t.Context())) == 3 })
 	same := func(where string, list []Viewer) {
 		t.Helper()
 		for _, v := range list {
@@ -206,7 +207,7 @@ func TestViewerKeepsHisID(t *testing.T) {
 	for _, c := range clients {
 		c.close()
 	}
-	eventually(t, "all have left", func() bool { return len(d.ends()) == 3 })
+	worldtest.Eventually(t, "all have left", func() bool { return len(d.ends()) == 3 })
 	same("left", w.srv.Closed())
 	same("told", d.ends())
 	for _, v := range d.ends() {
@@ -308,7 +309,7 @@ func TestSlowGateHoldsNobody(t *testing.T) {
 		}
 		c.header(e)
 	}
-	eventually(t, "those who have waited watch", func() bool { return w.limits.Usage().Viewers == 2+len(waiting) })
+	worldtest.Eventually(t, "those who have waited watch", func() bool { return w.limits.Usage().Viewers == 2+len(waiting) })
 }
 
 // zeros never end.
@@ -428,7 +429,7 @@ func TestExpiry(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("plain ASF goes on")
 	}
-	eventually(t, "the gate is told", func() bool { return len(d.ends()) == 3 })
+	worldtest.Eventually(t, "the gate is told", func() bool { return len(d.ends()) == 3 })
 	for _, v := range d.ends() {
 		if v.Reason != ReasonExpired {
 			t.Errorf("%s: %s", v.Kind, v.Reason)
@@ -461,7 +462,7 @@ func TestExpiryOfABlockedViewer(t *testing.T) {
 	})
 	defer sending.Wait()
 	defer close(stop)
-	eventually(t, "both are gone", func() bool { return len(d.ends()) == 2 })
+	worldtest.Eventually(t, "both are gone", func() bool { return len(d.ends()) == 2 })
 	for _, v := range d.ends() {
 		if v.Reason != ReasonExpired {
 			t.Errorf("%s", v.Reason)

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/tls"
 	"errors"
@@ -11,36 +10,13 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
-
-// journal is a log that can be searched.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) has(texts ...string) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, text := range texts {
-		if !strings.Contains(j.b.String(), text) {
-			return false
-		}
-	}
-	return true
-}
 
 // Headers of clients that are somewhere else; version 2 is spelled out, so that the test
 // does not believe the library it tests.
@@ -66,9 +42,9 @@ func mapped(s string) string {
 var loopback = access.NewProxies(netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
 
 // behindProxy is a world whose clients may be proxies.
-func behindProxy(t *testing.T, p plan, proxies *access.Proxies) (*world, *journal) {
+func behindProxy(t *testing.T, p plan, proxies *access.Proxies) (*world, *worldtest.Log) {
 	t.Helper()
-	log := &journal{}
+	log := &worldtest.Log{}
 	p.log = slog.New(slog.NewTextHandler(log, nil))
 	p.settings.Proxies = proxies
 	return newWorld(t, p), log
@@ -122,17 +98,17 @@ func TestProxyNamesTheViewer(t *testing.T) {
 						t.Fatal(err)
 					}
 					c.tape(play(oldAgent))
-					eventually(t, "it watches", func() bool { return len(w.srv.Viewers(t.Context())) == 1 })
+					worldtest.Eventually(t, "it watches", func() bool { return len(w.srv.Viewers(t.Context())) == 1 })
 					want := cmp.Or(want, c.conn.LocalAddr().String())
 					if v := w.srv.Viewers(t.Context()); v[0].Address != want {
 						t.Errorf("%q cut at %d: the viewer is %s, want %s", header, cut, v[0].Address, want)
 					}
 					c.close()
-					eventually(t, "it has left", func() bool { return w.stream.Viewers() == 0 })
+					worldtest.Eventually(t, "it has left", func() bool { return w.stream.Viewers() == 0 })
 				}
 			}
-			if log.has("PROXY header refused") {
-				t.Errorf("the log says\n%s", log.b.String())
+			if log.Has("PROXY header refused") {
+				t.Errorf("the log says\n%s", log)
 			}
 		})
 	}
@@ -176,7 +152,7 @@ func TestProxyHeaderIsRefused(t *testing.T) {
 				}
 				_ = conn.Close()
 			}
-			eventually(t, "the log says why", func() bool { return log.has("PROXY header refused", "address=127.0.0.1:", c.says) })
+			worldtest.Eventually(t, "the log says why", func() bool { return log.Has("PROXY header refused", "address=127.0.0.1:", c.says) })
 			e.send(1)
 			other.awaitPacket(t, 1)
 		})
@@ -193,7 +169,7 @@ func TestProxyHeaderIsLate(t *testing.T) {
 				w.serveTLS()
 				addr = w.tlsA
 			}
-			eventually(t, door+": the log says why", func() bool { // the term may be over before the first byte is there
+			worldtest.Eventually(t, door+": the log says why", func() bool { // the term may be over before the first byte is there
 				conn, err := net.Dial("tcp", addr)
 				if err != nil {
 					t.Fatal(err)
@@ -204,7 +180,7 @@ func TestProxyHeaderIsLate(t *testing.T) {
 				if b, err := io.ReadAll(conn); err != nil && !errors.Is(err, syscall.ECONNRESET) || len(b) > 0 {
 					t.Errorf("%s: %q, %v", door, b, err)
 				}
-				return log.has("PROXY header refused", "not finished in time")
+				return log.Has("PROXY header refused", "not finished in time")
 			})
 			w.shutdown()
 		}
@@ -244,7 +220,7 @@ func TestForwardedForNamesTheViewer(t *testing.T) {
 			v := w.dial()
 			v.write(c.header)
 			v.tape(strings.Replace(play(oldAgent), "\r\n\r\n", "\r\n"+c.line+"\r\n\r\n", 1))
-			eventually(t, "it watches", func() bool { return len(w.srv.Viewers(t.Context())) == 1 })
+			worldtest.Eventually(t, "it watches", func() bool { return len(w.srv.Viewers(t.Context())) == 1 })
 			want := cmp.Or(c.want, v.conn.LocalAddr().String())
 			if got := w.srv.Viewers(t.Context())[0].Address; got != want {
 				t.Errorf("the viewer is %s, want %s", got, want)

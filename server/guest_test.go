@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/asf"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/ringbuf"
 )
 
@@ -107,7 +108,7 @@ func TestPlainLeavesBrokenPacketsOut(t *testing.T) {
 	}
 	e.send(1)
 	tape.awaitPacket(t, 1)
-	eventually(t, "it is counted", func() bool {
+	worldtest.Eventually(t, "it is counted", func() bool {
 		list := w.srv.Viewers(t.Context())
 		return len(list) == 1 && list[0].Skipped == 1
 	})
@@ -124,10 +125,10 @@ func TestSlowGuests(t *testing.T) {
 			e.send(1)
 			c := w.dialBuffer(4096)
 			c.ask(get(agent(webAgent)))
-			eventually(t, "it watches", func() bool { return w.stream.Viewers() == 1 })
+			worldtest.Eventually(t, "it watches", func() bool { return w.stream.Viewers() == 1 })
 			w.unread(e)
 			tape := recordPlain(c.br, e.raw)
-			eventually(t, "it has skipped and gets the newest", func() bool {
+			worldtest.Eventually(t, "it has skipped and gets the newest", func() bool {
 				e.send(1)
 				at := tape.now()
 				return at.missing > 0 && at.last.number+50 > e.next
@@ -149,12 +150,12 @@ func TestStalledGuestIsDropped(t *testing.T) {
 	other.awaitPacket(t, 0)
 	c := w.dialBuffer(4096)
 	c.ask(get(agent(webAgent)))
-	eventually(t, "both watch", func() bool { return w.stream.Viewers() == 2 })
+	worldtest.Eventually(t, "both watch", func() bool { return w.stream.Viewers() == 2 })
 	for range 100 { // in pieces that the other one keeps up with
 		e.send(enough / 100)
 		other.awaitPacket(t, e.next-1)
 	}
-	eventually(t, "it is dropped", func() bool { return len(w.closed(ReasonStalled)) == 1 })
+	worldtest.Eventually(t, "it is dropped", func() bool { return len(w.closed(ReasonStalled)) == 1 })
 	e.send(1)
 	if other.awaitPacket(t, e.next-1); other.now().missing != 0 {
 		t.Errorf("the other misses %d packets", other.now().missing)
@@ -168,6 +169,6 @@ func TestGuestsLeave(t *testing.T) {
 	for i, c := range []*client{w.dial(), w.dialTLS()} {
 		c.plain(e).awaitPacket(t, 0)
 		c.close() // the source is silent, and the server notices
-		eventually(t, "it has left", func() bool { return len(w.closed(ReasonLeft)) == i+1 && w.stream.Viewers() == 0 })
+		worldtest.Eventually(t, "it has left", func() bool { return len(w.closed(ReasonLeft)) == i+1 && w.stream.Viewers() == 0 })
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // Behind TLS too there is one term, for the handshake and for the first head each, whatever is
@@ -39,7 +41,7 @@ func TestSlowHandshake(t *testing.T) {
 	}
 	t.Run("a handshake, and then nothing", func(t *testing.T) {
 		var conn *tls.Conn
-		eventually(t, "a handshake within the term", func() (ok bool) {
+		worldtest.Eventually(t, "a handshake within the term", func() (ok bool) {
 			c, err := tlsClient(w)
 			if ok = err == nil; ok {
 				conn = c.conn.(*tls.Conn)
@@ -48,5 +50,5 @@ func TestSlowHandshake(t *testing.T) {
 		})
 		newClient(t, conn).ended()
 	})
-	eventually(t, "nothing is left of them", func() bool { return w.limits.Usage().Connections == 0 })
+	worldtest.Eventually(t, "nothing is left of them", func() bool { return w.limits.Usage().Connections == 0 })
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/ringbuf"
 )
 
@@ -28,7 +29,7 @@ func (w *world) dialFrom(ip string) *client {
 // heads waits until so many connections have a request that is not whole.
 func (w *world) heads(what string, connections, heads int) {
 	w.Helper()
-	eventually(w.TB, what, func() bool {
+	worldtest.Eventually(w.TB, what, func() bool {
 		u := w.limits.Usage()
 		return u.Connections == connections && u.Heads == heads
 	})
@@ -94,7 +95,7 @@ func TestWhoCountsAsAnUnfinishedHead(t *testing.T) {
 							}
 						}
 					})
-					eventually(t, door+": what counts", func() bool { return w.limits.Usage().Heads == c.heads })
+					worldtest.Eventually(t, door+": what counts", func() bool { return w.limits.Usage().Heads == c.heads })
 				} else {
 					w.heads(door+": what counts", 1, c.heads)
 				}
@@ -105,7 +106,7 @@ func TestWhoCountsAsAnUnfinishedHead(t *testing.T) {
 					decided <- struct{}{}
 				}
 				v.close()
-				eventually(t, door+": nothing is left", func() bool { return w.limits.Usage() == access.Usage{} })
+				worldtest.Eventually(t, door+": nothing is left", func() bool { return w.limits.Usage() == access.Usage{} })
 			}
 		})
 	}
@@ -142,7 +143,7 @@ func TestUnfinishedHeadsWhoseTermIsOver(t *testing.T) {
 			t.Errorf("%d, want 408", r.status)
 		}
 	}
-	eventually(t, "none counts", func() bool { return w.limits.Usage().Heads == 0 })
+	worldtest.Eventually(t, "none counts", func() bool { return w.limits.Usage().Heads == 0 })
 	silent.gone()
 }
 
@@ -191,7 +192,7 @@ func TestUnfinishedHeadsBehindAProxy(t *testing.T) {
 	w.heads("they count, towards no address", 3, 3)
 	first, second, third := w.dial(), w.dial(), w.dial()
 	first.write(proxy4)
-	eventually(t, "it counts towards its address", func() bool { return w.limits.BusiestAddresses(0).Heads == 1 })
+	worldtest.Eventually(t, "it counts towards its address", func() bool { return w.limits.BusiestAddresses(0).Heads == 1 })
 	second.write(proxyV24) // of the same address
 	if r := second.reply(); r.status != 503 || !strings.Contains(string(r.body), "unfinished_heads_per_address") {
 		t.Errorf("%d %q", r.status, r.body)
@@ -220,7 +221,7 @@ func TestIdleCrowdOfOneAddress(t *testing.T) {
 			}
 		}
 	}()
-	eventually(t, "as many are there as may be", func() bool { return s.now().awaited == n/2 })
+	worldtest.Eventually(t, "as many are there as may be", func() bool { return s.now().awaited == n/2 })
 	for _, c := range crowd[n-20:] {
 		b := make([]byte, 512)
 		_ = c.SetReadDeadline(time.Now().Add(patience))

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // idleEnv tells a copy of the test binary to be the server that a crowd does nothing at.
@@ -197,7 +198,7 @@ func TestIdleCrowd(t *testing.T) {
 		}
 	}()
 	var there standing
-	eventually(t, "all of them are there at once", func() bool {
+	worldtest.Eventually(t, "all of them are there at once", func() bool {
 		there = s.now()
 		return there.awaited >= n && there.connections >= before.connections+n
 	})
@@ -215,6 +216,6 @@ func TestIdleCrowd(t *testing.T) {
 		t.Errorf("%+v before the term is over, a head is awaited of %d", at, n)
 	}
 	s.ask(termIsOver)
-	eventually(t, "the crowd is gone", func() bool { return s.now().connections <= before.connections+1 })
+	worldtest.Eventually(t, "the crowd is gone", func() bool { return s.now().connections <= before.connections+1 })
 	goOn("afterwards")
 }

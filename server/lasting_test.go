@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/ringbuf"
 )
@@ -49,7 +50,7 @@ func TestSessionsEnd(t *testing.T) {
 	if err := plain.wait(t); err != nil {
 		t.Errorf("plain: %v", err)
 	}
-	eventually(t, "all four have the reason", func() bool { return w.reasons()[ReasonExpired] == 4 })
+	worldtest.Eventually(t, "all four have the reason", func() bool { return w.reasons()[ReasonExpired] == 4 })
 	pump.awaitPacket(t, pump.now().last.number+10) // a pump is no viewer
 	if n := w.stream.Metrics().ViewersDropped(string(ReasonExpired)).Load(); n != 4 {
 		t.Errorf("%d are counted, want 4", n)
@@ -87,7 +88,7 @@ func TestSessionsOfAnAddress(t *testing.T) {
 		v.awaitPacket(t, 0)
 	}
 	w.limits.SetBounds(access.Bounds{SessionAddress: time.Millisecond})
-	eventually(t, "all viewers have left", func() bool { return w.reasons()[ReasonExpired] == len(tapes) && w.limits.Usage().Viewers == 0 })
+	worldtest.Eventually(t, "all viewers have left", func() bool { return w.reasons()[ReasonExpired] == len(tapes) && w.limits.Usage().Viewers == 0 })
 	w.limits.SetBounds(access.Bounds{SessionAddress: time.Hour})
 	again := w.watchTape(e, play(oldAgent))
 	again.awaitPacket(t, again.now().last.number+10)
@@ -127,14 +128,14 @@ func TestSessionEndsBetweenPackets(t *testing.T) {
 	}
 	tape, goOn := c.pause()
 	stop := e.flow(100 * time.Microsecond)
-	eventually(t, "its socket is full", func() bool {
+	worldtest.Eventually(t, "its socket is full", func() bool {
 		for _, v := range w.srv.Viewers(t.Context()) {
 			return v.Lag > 100*time.Millisecond
 		}
 		return false
 	})
 	w.limits.SetBounds(access.Bounds{Session: time.Millisecond})
-	eventually(t, "its end has begun", func() bool {
+	worldtest.Eventually(t, "its end has begun", func() bool {
 		found := false
 		for _, l := range w.srv.loops {
 			l.call(t.Context(), func() {
@@ -152,7 +153,7 @@ func TestSessionEndsBetweenPackets(t *testing.T) {
 	stop()
 	goOn()
 	tape.finished(t)
-	eventually(t, "it has the reason", func() bool { return w.reasons()[ReasonExpired] == 1 })
+	worldtest.Eventually(t, "it has the reason", func() bool { return w.reasons()[ReasonExpired] == 1 })
 }
 
 // The sum of the viewers' rates follows what the stream turns out to cost.
@@ -166,7 +167,7 @@ func TestRatesAreFollowed(t *testing.T) {
 		t.Fatalf("bandwidth %d", before)
 	}
 	w.limits.SetRate("x", 1, 1)
-	eventually(t, "it is followed", func() bool { return w.limits.Usage().Bandwidth == before })
+	worldtest.Eventually(t, "it is followed", func() bool { return w.limits.Usage().Bandwidth == before })
 	if wire := w.limits.Usage().Wire; wire <= before {
 		t.Errorf("%d on the wire for %d of payload", wire, before)
 	}

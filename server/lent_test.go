@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // lentEncoder publishes one packet each time that it is drawn from, up to a number of them.
@@ -50,7 +52,7 @@ func TestPassesDrawFromALentSource(t *testing.T) {
 		e.send(1)
 		c := w.dial()
 		tape := c.tape(play(newAgent))
-		eventually(t, "the viewer is there", func() bool { return w.stream.Viewers() == 1 })
+		worldtest.Eventually(t, "the viewer is there", func() bool { return w.stream.Viewers() == 1 })
 		src := &lentEncoder{e: e, left: 40, over: make(chan struct{})}
 		if !e.pub.Lend(src) {
 			t.Fatal("the passes over a viewer on a loop do not draw")
@@ -60,7 +62,7 @@ func TestPassesDrawFromALentSource(t *testing.T) {
 		case <-time.After(patience):
 			t.Fatal("there was no further pass")
 		}
-		eventually(t, "all packets are there", func() bool { return tape.now().packets == 41 })
+		worldtest.Eventually(t, "all packets are there", func() bool { return tape.now().packets == 41 })
 		if at := tape.now(); at.missing != 0 {
 			t.Errorf("%d packets are missing", at.missing)
 		}
@@ -68,7 +70,7 @@ func TestPassesDrawFromALentSource(t *testing.T) {
 			t.Errorf("called home %d times while somebody watches", n)
 		}
 		c.close()
-		eventually(t, "the source is called home", func() bool { return src.reclaimed.Load() > 0 })
+		worldtest.Eventually(t, "the source is called home", func() bool { return src.reclaimed.Load() > 0 })
 		e.pub.Unlend()
 	})
 }
@@ -80,7 +82,7 @@ func TestAPassLooksAgainForWhatAnotherDraws(t *testing.T) {
 	e.send(1)
 	c := w.dial()
 	tape := c.tape(play(newAgent))
-	eventually(t, "the viewer is there", func() bool { return w.stream.Viewers() == 1 })
+	worldtest.Eventually(t, "the viewer is there", func() bool { return w.stream.Viewers() == 1 })
 	src := &lentEncoder{e: e, left: 5, over: make(chan struct{}), pass: w.srv.loops[0].pulse.next.Load}
 	if !e.pub.Lend(src) {
 		t.Fatal("the passes over a viewer on a loop do not draw")
@@ -91,7 +93,7 @@ func TestAPassLooksAgainForWhatAnotherDraws(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("what another loop had drawn from was not looked at again")
 	}
-	eventually(t, "all packets are there", func() bool { return tape.now().packets == 6 })
+	worldtest.Eventually(t, "all packets are there", func() bool { return tape.now().packets == 6 })
 }
 
 // A connection that is handed over can be read by somebody else's function, behind the bytes that were read already.

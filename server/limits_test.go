@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 func TestLimits(t *testing.T) {
@@ -37,7 +38,7 @@ func TestLimits(t *testing.T) {
 			for _, c := range []*client{first, second} {
 				c.close()
 			}
-			eventually(t, "the places are given back", func() bool { return w.limits.Usage().Viewers == 0 })
+			worldtest.Eventually(t, "the places are given back", func() bool { return w.limits.Usage().Viewers == 0 })
 			w.dial().plain(e).awaitPacket(t, 0)
 		})
 	}
@@ -49,7 +50,7 @@ func TestConnectionLimit(t *testing.T) {
 	e.send(1)
 	tape := w.watchTape(e, play(oldAgent))
 	idle := w.dial()
-	eventually(t, "both are counted", func() bool { return w.limits.Usage().Connections == 2 })
+	worldtest.Eventually(t, "both are counted", func() bool { return w.limits.Usage().Connections == 2 })
 	third := w.dial()
 	if r := third.reply(); r.status != 503 {
 		t.Errorf("%d", r.status)
@@ -58,7 +59,7 @@ func TestConnectionLimit(t *testing.T) {
 		t.Errorf("then %v", err)
 	}
 	idle.close()
-	eventually(t, "the place is given back", func() bool { return w.limits.Usage().Connections == 1 })
+	worldtest.Eventually(t, "the place is given back", func() bool { return w.limits.Usage().Connections == 1 })
 	w.watchTape(e, play(newAgent)).awaitPacket(t, 0)
 	tape.awaitPacket(t, 0)
 }
@@ -78,8 +79,8 @@ func TestPlacesComeBack(t *testing.T) {
 			c := dial()
 			c.write(request)
 			c.close()
-			eventually(t, name+" at the door "+door, func() bool { return w.limits.Usage() == access.Usage{} })
+			worldtest.Eventually(t, name+" at the door "+door, func() bool { return w.limits.Usage() == access.Usage{} })
 		}
 	}
-	eventually(t, "nobody watches", func() bool { return w.stream.Viewers() == 0 })
+	worldtest.Eventually(t, "nobody watches", func() bool { return w.stream.Viewers() == 0 })
 }

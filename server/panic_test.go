@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/asf"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/telemetry"
 )
 
@@ -63,7 +64,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 				t.Errorf("answered %.60q, %v; want a closed connection", b, err)
 			}
 			armed.Store(false)
-			eventually(t, "its place is given back", func() bool { return w.limits.Usage() == places })
+			worldtest.Eventually(t, "its place is given back", func() bool { return w.limits.Usage() == places })
 		})
 	}
 	if n := telemetry.Panics() - caught; n != 5 {
@@ -94,10 +95,10 @@ func TestPanicEndsOneGuest(t *testing.T) {
 	framed.awaitPacket(t, 0)
 	guest := w.dial()
 	guest.write(get(agent(webAgent)))
-	eventually(t, "the guest watches", func() bool { return w.stream.Viewers() == 2 })
+	worldtest.Eventually(t, "the guest watches", func() bool { return w.stream.Viewers() == 2 })
 	armed.Store(true)
 	e.send(1)
-	eventually(t, "the guest is gone", func() bool { return w.stream.Viewers() == 1 })
+	worldtest.Eventually(t, "the guest is gone", func() bool { return w.stream.Viewers() == 1 })
 	if n := len(w.closed(ReasonError)); n != 1 {
 		t.Errorf("%d viewers left with the reason %q, want 1", n, ReasonError)
 	}
@@ -116,7 +117,7 @@ func TestPanicOfADeadlineEndsOneConnection(t *testing.T) {
 	waiting.write("GET / HT")
 	l := w.srv.loops[0]
 	before := telemetry.Panics()
-	eventually(t, "half of its head is there, and its deadline passes", func() (done bool) {
+	worldtest.Eventually(t, "half of its head is there, and its deadline passes", func() (done bool) {
 		l.call(t.Context(), func() {
 			for c := range l.conns {
 				if done = c.gc.InboundBuffered() > 0; done {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // A ping is answered by every event loop; the error names the one that hangs.
@@ -25,7 +27,7 @@ func TestPing(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-hung
-	eventually(t, "the one that hangs is named, and it alone", func() bool { // the others may take longer than that, for once
+	worldtest.Eventually(t, "the one that hangs is named, and it alone", func() bool { // the others may take longer than that, for once
 		short, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer stop()
 		err := s.Ping(short)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/asf"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/ringbuf"
 )
@@ -134,7 +135,7 @@ func TestPlayOnAStreamingSession(t *testing.T) {
 		t.Errorf("MUST-P6: the refused attempt holds a place: %+v", u)
 	}
 	first.close()
-	eventually(t, "the session may play again", func() bool {
+	worldtest.Eventually(t, "the session may play again", func() bool {
 		c := w.dial()
 		defer c.close()
 		return c.ask(play(newAgent, named)).status == 200
@@ -294,5 +295,5 @@ func TestHead(t *testing.T) {
 		c.ended()
 		c.close()
 	}
-	eventually(t, "HEAD leaves no viewer", func() bool { return w.limits.Usage().Viewers == 0 })
+	worldtest.Eventually(t, "HEAD leaves no viewer", func() bool { return w.limits.Usage().Viewers == 0 })
 }

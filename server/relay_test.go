@@ -3,6 +3,7 @@ package server
 import (
 	"testing"
 
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/ringbuf"
 	"github.com/stream-pump/stream-pump/stream"
@@ -102,7 +103,7 @@ func TestRelayMayBeBehind(t *testing.T) {
 	e := w.onAir()
 	e.send(2)
 	behind := e.stream.Ring().Head()
-	eventually(t, "some time between two packets", func() bool { return stream.Monotonic()-e.stream.Ring().Newest() > 1000 })
+	worldtest.Eventually(t, "some time between two packets", func() bool { return stream.Monotonic()-e.stream.Ring().Newest() > 1000 })
 	e.send(1)
 	for _, relay := range []bool{false, true} {
 		c := cursor{relay: relay, seq: behind}

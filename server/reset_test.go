@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // reset closes a connection as a machine does that has forgotten it: with a RST.
@@ -47,11 +48,11 @@ func TestResetInMidPacket(t *testing.T) {
 						_ = c.conn.(interface{ NetConn() net.Conn }).NetConn().(*net.TCPConn).SetReadBuffer(2048)
 					}
 					c.write(tc.request)
-					eventually(t, "it watches", func() bool { return w.stream.Viewers() == 2 })
+					worldtest.Eventually(t, "it watches", func() bool { return w.stream.Viewers() == 2 })
 					e.send(enough)
-					eventually(t, "it is stuck", func() bool { return w.behind(c) })
+					worldtest.Eventually(t, "it is stuck", func() bool { return w.behind(c) })
 					c.reset()
-					eventually(t, "it is gone", func() bool { return w.stream.Viewers() == 1 && w.limits.Usage().Viewers == 1 })
+					worldtest.Eventually(t, "it is gone", func() bool { return w.stream.Viewers() == 1 && w.limits.Usage().Viewers == 1 })
 				}
 				for _, v := range w.srv.Closed() {
 					if v.Reason != ReasonLeft && v.Reason != ReasonError {
@@ -108,7 +109,7 @@ func TestResetAtAnyTime(t *testing.T) {
 					c.reset()
 				}
 				e.send(1)
-				eventually(t, "nothing is left of it", func() bool { return places() == before })
+				worldtest.Eventually(t, "nothing is left of it", func() bool { return places() == before })
 			})
 		}
 	}

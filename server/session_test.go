@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
@@ -177,7 +178,7 @@ func TestSessionsAreSwept(t *testing.T) {
 	w := newWorld(t, plan{settings: Settings{SessionTimeout: 50 * time.Millisecond}})
 	w.onAir().send(1)
 	w.dial().ask(describe(oldAgent))
-	eventually(t, "MUST-K3: the session is forgotten", func() bool { return countSessions(w.srv.sessions) == 0 })
+	worldtest.Eventually(t, "MUST-K3: the session is forgotten", func() bool { return countSessions(w.srv.sessions) == 0 })
 }
 
 // A session's state is asked by requests on one event loop while its play begins and

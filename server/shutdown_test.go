@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 func TestShutdownSendsTheEnd(t *testing.T) {
@@ -79,7 +81,7 @@ func TestWhoHasConnectedIsServedBehindShutDoors(t *testing.T) {
 	clients["in the middle of a head"].write(head[:len(head)/2])
 	clients["kept"].ask(describe(newAgent, "Connection: Keep-Alive"))
 	encoder := w.dial()
-	eventually(t, "all are there", func() bool { return w.limits.Usage().Connections == len(clients)+1 })
+	worldtest.Eventually(t, "all are there", func() bool { return w.limits.Usage().Connections == len(clients)+1 })
 	w.srv.Shut()
 	if c, err := net.Dial("tcp", w.addr); err == nil {
 		_ = c.Close()
@@ -96,7 +98,7 @@ func TestWhoHasConnectedIsServedBehindShutDoors(t *testing.T) {
 		}
 		tapes = append(tapes, c.tape(rest))
 	}
-	eventually(t, "all watch", func() bool { return w.limits.Usage().Viewers == len(clients) })
+	worldtest.Eventually(t, "all watch", func() bool { return w.limits.Usage().Viewers == len(clients) })
 	e.send(5)
 	for _, tape := range tapes {
 		tape.awaitPacket(t, 5)

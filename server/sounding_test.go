@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
@@ -90,7 +91,7 @@ func TestSoundingSeesAllViewers(t *testing.T) {
 	for _, v := range tapes {
 		v.awaitPacket(t, e.next-1)
 	}
-	eventually(t, "all three are seen, and bytes arrive at them", func() bool { f := see(); return f.asked == 3 && f.behind == 0 })
+	worldtest.Eventually(t, "all three are seen, and bytes arrive at them", func() bool { f := see(); return f.asked == 3 && f.behind == 0 })
 }
 
 // Those who came last go first, and only as many as it takes; pumps stay, and who came before
@@ -118,14 +119,14 @@ func TestRelieve(t *testing.T) {
 	if n := w.srv.relieve(t.Context(), 1, since); n != 1 {
 		t.Fatalf("%d went, want 1", n)
 	}
-	eventually(t, "the last one has left", func() bool { return fmt.Sprint(w.reasons()) == fmt.Sprint(map[Reason]int{ReasonUplink: 1}) })
+	worldtest.Eventually(t, "the last one has left", func() bool { return fmt.Sprint(w.reasons()) == fmt.Sprint(map[Reason]int{ReasonUplink: 1}) })
 	if v := w.closed(ReasonUplink)[0]; v.Kind != KindASF {
 		t.Errorf("%+v went, want the last one", v)
 	}
 	if n := w.srv.relieve(t.Context(), 1e12, since); n != 2 {
 		t.Fatalf("%d went, want 2", n)
 	}
-	eventually(t, "they have left", func() bool { return w.reasons()[ReasonUplink] == 3 })
+	worldtest.Eventually(t, "they have left", func() bool { return w.reasons()[ReasonUplink] == 3 })
 	for i, kind := range []string{"on a loop", "", "TLS"} {
 		if kind == "" {
 			continue // the pump
@@ -166,7 +167,7 @@ func TestRelieveWhoTakesNothing(t *testing.T) {
 			c.write(request)
 			stop := e.flow(100 * time.Microsecond)
 			defer stop()
-			eventually(t, "its socket is full", func() bool {
+			worldtest.Eventually(t, "its socket is full", func() bool {
 				for _, v := range w.srv.Viewers(t.Context()) {
 					return v.Lag > 300*time.Millisecond
 				}
@@ -175,7 +176,7 @@ func TestRelieveWhoTakesNothing(t *testing.T) {
 			if n := w.srv.relieve(t.Context(), 1, 0); n != 1 {
 				t.Fatalf("%d went, want 1", n)
 			}
-			eventually(t, "it is gone, with its reason", func() bool {
+			worldtest.Eventually(t, "it is gone, with its reason", func() bool {
 				return w.reasons()[ReasonUplink] == 1 && w.limits.Usage().Connections == 0
 			})
 		})
@@ -222,8 +223,8 @@ func TestAnUplinkToLearnIsNoBoundYet(t *testing.T) {
 	set := *w.srv.settings.Load()
 	set.Uplink = 100e6
 	w.srv.Update(set)
-	eventually(t, "the setting counts", func() bool { return w.limits.Uplink() == 95e6 })
+	worldtest.Eventually(t, "the setting counts", func() bool { return w.limits.Uplink() == 95e6 })
 	set.Uplink = UplinkAuto
 	w.srv.Update(set)
-	eventually(t, "nothing is known again", func() bool { return w.limits.Uplink() == 0 })
+	worldtest.Eventually(t, "nothing is known again", func() bool { return w.limits.Uplink() == 0 })
 }

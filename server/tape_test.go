@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/asf"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
@@ -134,7 +135,7 @@ func (t *tape) now() taped {
 // awaitPacket waits for a packet, and fails when the tape ends before.
 func (t *tape) awaitPacket(tb testing.TB, number uint32) {
 	tb.Helper()
-	eventually(tb, fmt.Sprintf("packet %d arrives", number), func() bool {
+	worldtest.Eventually(tb, fmt.Sprintf("packet %d arrives", number), func() bool {
 		at := t.now()
 		if at.err != nil {
 			tb.Fatalf("ended before packet %d, at %+v: %v", number, at.last, at.err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 func TestRoomForBursts(t *testing.T) {
@@ -62,10 +63,10 @@ func TestUplinkIsABound(t *testing.T) {
 		t.Errorf("the budget of 100 Mbit/s is %d", got)
 	}
 	w.watch(e, play(oldAgent))
-	eventually(t, "bursts have what is left", func() bool { r := w.limits.UplinkBurst(); return r > 80_000_000 && r < 100_000_000 })
+	worldtest.Eventually(t, "bursts have what is left", func() bool { r := w.limits.UplinkBurst(); return r > 80_000_000 && r < 100_000_000 })
 	set.Uplink = 0
 	w.srv.Update(set)
-	eventually(t, "bursts have no bound", func() bool { return w.limits.UplinkBurst() == 0 })
+	worldtest.Eventually(t, "bursts have no bound", func() bool { return w.limits.UplinkBurst() == 0 })
 	if got := w.limits.Uplink(); got != 0 {
 		t.Errorf("the budget of no uplink is %d", got)
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // A viewer behind TLS costs no goroutine: it is on an event loop like the others.
@@ -74,7 +76,7 @@ func TestVeilListens(t *testing.T) {
 			if err := c.say(v.conn.(*tls.Conn)); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "it has left", func() bool { return len(w.closed(c.why)) == 1 })
+			worldtest.Eventually(t, "it has left", func() bool { return len(w.closed(c.why)) == 1 })
 			e.send(1)
 			other.awaitPacket(t, 1)
 		})
@@ -189,7 +191,7 @@ func TestVeilChangesKeys(t *testing.T) {
 	}
 	for i := 1; i <= 3; i++ {
 		_, _ = io.WriteString(in, "K\n")
-		eventually(t, "the server has changed its keys", func() bool {
+		worldtest.Eventually(t, "the server has changed its keys", func() bool {
 			return count("<<< TLS 1.3, Handshake [length 0005], KeyUpdate") == i
 		})
 		e.send(5)
@@ -231,7 +233,7 @@ func TestVeilOwesNoMoreThanOneWrite(t *testing.T) {
 		}
 		goOn()
 		tape.awaitPacket(t, e.next-1)
-		eventually(t, "nothing is owed", func() bool { n, c := owed(); return n == 0 && c == 0 })
+		worldtest.Eventually(t, "nothing is owed", func() bool { n, c := owed(); return n == 0 && c == 0 })
 	})
 }
 

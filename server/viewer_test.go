@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/ringbuf"
 )
 
@@ -31,7 +32,7 @@ const enough = 1500
 func (w *world) unread(e *encoder) {
 	w.Helper()
 	e.send(enough)
-	eventually(w, "the viewer is behind", func() bool {
+	worldtest.Eventually(w, "the viewer is behind", func() bool {
 		for _, v := range w.srv.Viewers(context.Background()) {
 			if v.Lag > 0 || v.Skipped > 0 {
 				return true
@@ -124,7 +125,7 @@ func TestSkipToTheNewestKeyFrame(t *testing.T) {
 					t.Errorf("the other viewer misses %d packets", o.missing)
 				}
 				c.close()
-				eventually(t, "the viewer has left", func() bool { return len(w.closed(ReasonLeft)) == 1 })
+				worldtest.Eventually(t, "the viewer has left", func() bool { return len(w.closed(ReasonLeft)) == 1 })
 				if got := w.closed(ReasonLeft)[0].Skipped; got != uint64(at.missing) {
 					t.Errorf("MUST-P4: %d packets counted as skipped, %d are missing", got, at.missing)
 				}
@@ -147,9 +148,9 @@ func TestStalledViewerIsDropped(t *testing.T) {
 					e.send(enough / 100)
 					other.awaitPacket(t, e.next-1)
 				}
-				eventually(t, "the viewer is stuck", func() bool { return w.behind(c) })
+				worldtest.Eventually(t, "the viewer is stuck", func() bool { return w.behind(c) })
 				w.update(func(set *Settings) { set.StallTimeout = 300 * time.Millisecond })
-				eventually(t, "the viewer is dropped", func() bool { return len(w.closed(ReasonStalled)) == 1 })
+				worldtest.Eventually(t, "the viewer is dropped", func() bool { return len(w.closed(ReasonStalled)) == 1 })
 				if got := w.closed(ReasonStalled)[0]; got.UserAgent != newAgent || got.Kind != "mmsh" || got.Stream != "x" || got.Left.IsZero() {
 					t.Errorf("%+v", got)
 				}
@@ -208,7 +209,7 @@ func TestKick(t *testing.T) {
 			t.Errorf("viewer %s is not there to be kicked", v.ID)
 		}
 	}
-	eventually(t, "three viewers are kicked", func() bool { return len(w.closed(ReasonKicked)) == 3 })
+	worldtest.Eventually(t, "three viewers are kicked", func() bool { return len(w.closed(ReasonKicked)) == 3 })
 	for name, tape := range cases {
 		_ = tape.wait(t)
 		if n := len(tape.now().ends); n != 0 {
@@ -234,7 +235,7 @@ func TestViewersAreListed(t *testing.T) {
 	c.ask(get(agent(webAgent)))
 	recordPlain(c.br, e.raw).awaitPacket(t, 0)
 	var list []Viewer
-	eventually(t, "all have their bytes counted", func() bool {
+	worldtest.Eventually(t, "all have their bytes counted", func() bool {
 		list = w.srv.Viewers(t.Context())
 		for _, v := range list {
 			if v.BytesOut <= packetSize {

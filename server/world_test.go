@@ -20,6 +20,7 @@ import (
 
 	"github.com/stream-pump/stream-pump/access"
 	"github.com/stream-pump/stream-pump/asf"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 	"github.com/stream-pump/stream-pump/ringbuf"
 	"github.com/stream-pump/stream-pump/stream"
@@ -28,17 +29,6 @@ import (
 
 // patience is how long a test waits for something that must happen.
 const patience = time.Minute
-
-// eventually polls until cond holds.
-func eventually(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if cond() {
-			return
-		}
-	}
-	t.Fatalf("not within %v: %s", patience, what)
-}
 
 // world is a server on loopback with one stream, and everything that a test looks at.
 type world struct {
@@ -102,7 +92,7 @@ func newWorld(t testing.TB, p plan) *world {
 	w.srv = srv
 	w.stream = w.addStream("x", p.ring, p.hold)
 	t.Cleanup(func() { // the last of all clean-ups
-		eventually(t, "all files are closed", func() bool { return openFiles(t) <= files })
+		worldtest.Eventually(t, "all files are closed", func() bool { return openFiles(t) <= files })
 	})
 	ln := w.listen()
 	w.ln, w.addr = ln, ln.Addr().String()

@@ -1,22 +1,22 @@
 package telemetry
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // Of a thousand lines about one thing, the first is written at once and the rest as one line
 // with their count; lines about other things are not held back.
 func TestFolding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b locked
+		var b worldtest.Log
 		log, repeats := Folding(slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: withoutTimes})), RepeatsOptions{Every: 10 * time.Second})
 		defer repeats.Close()
 		stream := log.With(slog.String("stream", "a"))
@@ -56,30 +56,6 @@ level=DEBUG msg="every viewer" stream=a more.z=3
 	})
 }
 
-// locked is a log in memory that may be read while it is written.
-type locked struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *locked) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *locked) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *locked) Reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.b.Reset()
-}
-
 // withoutTimes leaves out what differs from run to run.
 func withoutTimes(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == "first" || a.Key == "last") {
@@ -92,7 +68,7 @@ func withoutTimes(groups []string, a slog.Attr) slog.Attr {
 // silent for the longest one, it is news again.
 func TestRepeatsThatGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b locked
+		var b worldtest.Log
 		r := NewRepeats(slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{ReplaceAttr: withoutTimes})), RepeatsOptions{Every: 10 * time.Second, Longest: 10 * time.Minute})
 		defer r.Close()
 		for range 2 * 60 * 24 { // a day of attempts, 30 s apart

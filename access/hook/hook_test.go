@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stream-pump/stream-pump/access"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/telemetry"
 )
 
@@ -73,28 +74,10 @@ func (p *program) told() []Event {
 	return append([]Event(nil), p.events...)
 }
 
-// clock is a time that stands until it is set on.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
-func newClient(t testing.TB, s Settings, log *bytes.Buffer) (*Client, *clock) {
+func newClient(t testing.TB, s Settings, log *bytes.Buffer) (*Client, *worldtest.Clock) {
 	t.Helper()
-	k := &clock{at: time.Unix(1_767_225_600, 0)}
-	o := Options{Now: k.now, Metrics: telemetry.NewMetrics(), RetryFirst: time.Millisecond}
+	k := worldtest.NewClock(time.Unix(1_767_225_600, 0))
+	o := Options{Now: k.Now, Metrics: telemetry.NewMetrics(), RetryFirst: time.Millisecond}
 	if log != nil {
 		o.Log = slog.New(slog.NewTextHandler(log, nil))
 	}
@@ -118,15 +101,6 @@ func all(url string, fill Action) Settings {
 
 func viewing(id string) Event {
 	return Event{Action: OnPlay, Stream: "studio", ID: id, Address: netip.MustParseAddr("192.0.2.7"), UserAgent: "NSPlayer/12.0", Query: "id=" + id, Kind: "mmsh"}
-}
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
 }
 
 func TestAnswers(t *testing.T) {
@@ -196,7 +170,7 @@ func TestEvents(t *testing.T) {
 	}
 	e.Action, e.Session, e.Reason, e.Seconds, e.Bytes = OnStop, session, "left", 1.5, 99
 	c.Tell(e)
-	eventually(t, "the end is told", func() bool { return len(p.told()) == 2 })
+	worldtest.Eventually(t, "the end is told", func() bool { return len(p.told()) == 2 })
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	want := `{"action":"on_play","session":"` + session + `","stream":"studio","id":"alice","address":"192.0.2.7","user":"jo","by":"password",` +
@@ -249,7 +223,7 @@ func TestOnceForEachViewing(t *testing.T) {
 	ask("b", true)
 	asked("another viewer", 3)
 	ask("c", false)
-	clock.add(11 * time.Second)
+	clock.Add(11 * time.Second)
 	ask("c", true)
 	asked("a Play long after its Describe", 5)
 }
@@ -269,7 +243,7 @@ func TestRefusalsAreKept(t *testing.T) {
 		t.Errorf("asked %d times", n)
 	}
 	p.status.Store(http.StatusOK)
-	clock.add(11 * time.Second)
+	clock.Add(11 * time.Second)
 	if _, denial := c.Ask(t.Context(), viewing("a"), true); denial != nil {
 		t.Errorf("kept for too long: %v", denial)
 	}
@@ -283,15 +257,15 @@ func TestRefusalsAreKept(t *testing.T) {
 }
 
 func TestCacheIsBounded(t *testing.T) {
-	k := &clock{at: time.Unix(1_767_225_600, 0)}
-	c := newCache(k.now)
+	k := worldtest.NewClock(time.Unix(1_767_225_600, 0))
+	c := newCache(k.Now)
 	for i := range 3 * maxKept {
 		c.keep(cacheKey{byte(i), byte(i >> 8), byte(i >> 16)}, verdict{}, time.Second)
 		if len(c.kept) > maxKept {
 			t.Fatalf("%d answers", len(c.kept))
 		}
 	}
-	k.add(2 * time.Second)
+	k.Add(2 * time.Second)
 	for i := range maxKept {
 		c.keep(cacheKey{byte(i), byte(i >> 8), 31: 1}, verdict{}, time.Second)
 	}
@@ -321,13 +295,13 @@ func TestFailingProgramRests(t *testing.T) {
 	if n := p.asked.Load(); n != tripAfter {
 		t.Errorf("asked %d times, want %d", n, tripAfter)
 	}
-	clock.add(restFor)
+	clock.Add(restFor)
 	ask(10)
 	if n := p.asked.Load(); n != tripAfter+1 {
 		t.Errorf("asked %d times after a rest, want one more", n)
 	}
 	p.status.Store(http.StatusOK)
-	clock.add(restFor)
+	clock.Add(restFor)
 	ask(10)
 	if n := p.asked.Load(); n != tripAfter+11 {
 		t.Errorf("asked %d times when it is back", n)
@@ -439,9 +413,9 @@ func TestToldAgain(t *testing.T) {
 	p.status.Store(http.StatusBadGateway)
 	c, _ := newClient(t, all(p.URL, Action{}), nil)
 	c.Tell(Event{Action: OnStop, Session: "1"})
-	eventually(t, "it was tried", func() bool { return p.asked.Load() >= 3 })
+	worldtest.Eventually(t, "it was tried", func() bool { return p.asked.Load() >= 3 })
 	p.status.Store(http.StatusOK)
-	eventually(t, "it is told", func() bool { return c.counters[[2]string{OnStop, "told"}].Load() == 1 })
+	worldtest.Eventually(t, "it is told", func() bool { return c.counters[[2]string{OnStop, "told"}].Load() == 1 })
 	if n := c.counters[[2]string{OnStop, "dropped"}].Load(); n != 0 {
 		t.Errorf("%d dropped", n)
 	}
@@ -468,13 +442,13 @@ func TestDropped(t *testing.T) {
 	for range tellers + maxQueue + 10 {
 		c.Tell(Event{Action: OnStop})
 	}
-	eventually(t, "all tellers tell", func() bool { return asked.Load() == tellers })
+	worldtest.Eventually(t, "all tellers tell", func() bool { return asked.Load() == tellers })
 	if n := dropped.Load(); n < 10 || n > 10+tellers {
 		t.Errorf("%d dropped of a full queue, want 10", n)
 	}
-	clock.add(2 * tellFor)
+	clock.Add(2 * tellFor)
 	close(block)
-	eventually(t, "what is too old is dropped", func() bool { return dropped.Load() == maxQueue+tellers+10 })
+	worldtest.Eventually(t, "what is too old is dropped", func() bool { return dropped.Load() == maxQueue+tellers+10 })
 }
 
 // The end of a pump does not lose what there is to tell, nor wait for ever for it.

@@ -23,6 +23,7 @@ import (
 	"github.com/stream-pump/stream-pump/internal/acmetest"
 	"github.com/stream-pump/stream-pump/internal/certtest"
 	"github.com/stream-pump/stream-pump/internal/paralleltest"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // The library keeps a goroutine for each authority's rate, and one that looks after a lock
@@ -143,24 +144,6 @@ func shakeHands(ln net.Listener, cfg *tls.Config) {
 	}
 }
 
-// journal is a log that may be read while it is written.
-type journal struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
-}
-
 // A stored certificate that cannot be read is told, and keeps no other name from having its own.
 func TestUnusableFiles(t *testing.T) {
 	folder, ctx := t.TempDir(), t.Context()
@@ -189,7 +172,7 @@ func TestUnusableFiles(t *testing.T) {
 			}
 		}
 	}
-	log := &journal{}
+	log := &worldtest.Log{}
 	o.Log = slog.New(slog.NewTextHandler(log, nil))
 	m := New(o)
 	ctx, cancel := context.WithCancel(ctx)

@@ -17,13 +17,14 @@ import (
 	"github.com/stream-pump/stream-pump/certificate"
 	"github.com/stream-pump/stream-pump/internal/acmetest"
 	"github.com/stream-pump/stream-pump/internal/certtest"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // stand is a manager with a server that shows what it has, and an authority whose answers a test may change.
 type stand struct {
 	testing.TB
 	*Manager
-	log     *journal
+	log     *worldtest.Log
 	roots   *x509.CertPool
 	address string
 	orders  atomic.Int64                              // that reached the authority
@@ -52,7 +53,7 @@ func newStand(t *testing.T, name string, how standing) *stand {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stand{TB: t, log: &journal{}, address: ln.Addr().String()}
+	s := &stand{TB: t, log: &worldtest.Log{}, address: ln.Addr().String()}
 	port := ln.Addr().(*net.TCPAddr).Port
 	authority := acmetest.Start(t, 1, port, 90*24*time.Hour)
 	directory := authority.Front(t, s.order)

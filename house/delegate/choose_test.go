@@ -144,7 +144,7 @@ func (d *Delegator) pump(t testing.TB, from string, s step) string {
 func TestADeadPumpGetsNobody(t *testing.T) {
 	w := newWorld(t, nil, "a", "b")
 	d := w.delegator(nil)
-	w.clock.add(10 * time.Second)
+	w.clock.Add(10 * time.Second)
 	w.report("b", nil)
 	w.fleet.Sweep(false)
 	for i := range 20 {
@@ -165,7 +165,7 @@ func TestTheSameViewerGetsTheSamePumpForAMinute(t *testing.T) {
 	w.report("a", func(s *fleet.State) { s.Viewers = 4000 })
 	w.report("b", func(s *fleet.State) { s.Viewers = 10 })
 	for range 4 {
-		w.clock.add(15 * time.Second)
+		w.clock.Add(15 * time.Second)
 		for _, id := range []string{"a", "b", "c"} {
 			w.report(id, nil)
 		}
@@ -175,7 +175,7 @@ func TestTheSameViewerGetsTheSamePumpForAMinute(t *testing.T) {
 			}
 		}
 	}
-	w.clock.add(time.Minute)
+	w.clock.Add(time.Minute)
 	moved := 0
 	for i := range 60 {
 		if d.pump(t, addr(i), look) != first[addr(i)] {
@@ -324,7 +324,7 @@ func TestAssignmentsAndReportsAddUp(t *testing.T) {
 		var way []coming
 		watching, joined, most, sent := int64(0), int64(0), int64(0), 0
 		for i := range 6000 {
-			w.clock.add(5 * time.Millisecond)
+			w.clock.Add(5 * time.Millisecond)
 			if d.pump(t, addr(i), enter) == "a" {
 				sent++
 				if rng.IntN(10) > 0 { // the others do not come
@@ -362,12 +362,12 @@ func TestWhoDoesNotArriveIsNotWaitedForLong(t *testing.T) {
 	if p := d.pump(t, addr(11), enter); p != "" {
 		t.Fatal("there was room")
 	}
-	w.clock.add(5 * time.Second)
+	w.clock.Add(5 * time.Second)
 	w.report("a", nil)
 	if p := d.pump(t, addr(12), enter); p != "" {
 		t.Fatal("they were given up early")
 	}
-	w.clock.add(6 * time.Second)
+	w.clock.Add(6 * time.Second)
 	w.report("a", nil)
 	if p := d.pump(t, addr(13), enter); p != "a" {
 		t.Fatal("they are waited for still")

@@ -67,11 +67,11 @@ func TestWhereTheHouseTakesAStreamFrom(t *testing.T) {
 			w.report("fifth", nil)
 		}, "studio", nil, "nearest near fifth wide", 1},
 		"nobody, when none is heard of": {func(w *world) {
-			w.clock.add(time.Minute)
+			w.clock.Add(time.Minute)
 			w.fleet.Sweep(false)
 		}, "studio", []string{"nearest"}, "", 0},
 		"those that are heard of": {func(w *world) {
-			w.clock.add(time.Minute)
+			w.clock.Add(time.Minute)
 			for _, id := range []string{"small", "near"} {
 				w.report(id, nil)
 			}

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/stream-pump/stream-pump/fleet"
 	"github.com/stream-pump/stream-pump/house/live"
 	"github.com/stream-pump/stream-pump/house/roster"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 func TestMain(m *testing.M) {
@@ -25,28 +25,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// clock is a time that the test moves.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // world is a fleet whose pumps say what the test wants.
 type world struct {
 	t     testing.TB
-	clock *clock
+	clock *worldtest.Clock
 	fleet *live.Fleet
 	pumps []roster.Pump
 	said  map[string]*fleet.State
@@ -56,7 +38,7 @@ type world struct {
 
 // newWorld has pumps that all deliver the stream "studio" and serve everybody, unless change says otherwise.
 func newWorld(t testing.TB, change func(*roster.Pump), ids ...string) *world {
-	w := &world{t: t, clock: &clock{now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}, said: map[string]*fleet.State{}, count: map[string]int64{}, boot: map[string]int{}}
+	w := &world{t: t, clock: worldtest.NewClock(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)), said: map[string]*fleet.State{}, count: map[string]int64{}, boot: map[string]int{}}
 	w.fleet = live.New(live.Options{Now: w.clock.Now})
 	for i, id := range ids {
 		p := roster.Pump{ID: id, URL: fmt.Sprintf("http://192.0.2.%d:8086", i+1), Enabled: true, Networks: nets("0.0.0.0/0", 0, "::/0", 0)}

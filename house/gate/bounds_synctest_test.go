@@ -18,6 +18,7 @@ import (
 	"github.com/stream-pump/stream-pump/house/registry"
 	"github.com/stream-pump/stream-pump/house/roster"
 	"github.com/stream-pump/stream-pump/house/store"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // paper is what an event stream is written on; it notes when each configuration came.
@@ -157,7 +158,7 @@ func TestHowLongAHouseTakes(t *testing.T) {
 				t.Errorf("the house's waits add up to %v; that leaves less than a second of %v to all else", c.within, c.bound)
 			}
 			synctest.Test(t, func(t *testing.T) {
-				x := &timed{world: &world{t: t, store: store.NewMemory(nil), log: &logged{}}, lines: map[string]*paper{}, stop: map[string]context.CancelFunc{}, boots: map[string]string{}, said: map[string]int64{}}
+				x := &timed{world: &world{t: t, store: store.NewMemory(nil), log: &worldtest.Log{}}, lines: map[string]*paper{}, stop: map[string]context.CancelFunc{}, boots: map[string]string{}, said: map[string]int64{}}
 				x.open("house-1")
 				defer x.end()
 				list := []roster.Pump{{ID: "left"}, {ID: "right"}}

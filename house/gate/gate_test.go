@@ -17,6 +17,7 @@ import (
 	"github.com/stream-pump/stream-pump/fleet"
 	"github.com/stream-pump/stream-pump/house/roster"
 	"github.com/stream-pump/stream-pump/house/store"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 const pulled = `{"path": "studio", "type": "mmsh_pull", "source_options": {"host": "198.51.100.7", "path": "/live"}}`
@@ -562,12 +563,12 @@ func TestTwoHousesKnowTheSame(t *testing.T) {
 	s := store.NewMemory(nil)
 	one, two := newHouse(t, "house-1", s), newHouse(t, "house-2", s)
 	one.roster(roster.Pump{ID: "a"})
-	eventually(t, "the roster is at both", func() bool { return two.fleet.View().Pump("a") != nil })
+	worldtest.Eventually(t, "the roster is at both", func() bool { return two.fleet.View().Pump("a") != nil })
 	p := one.pump("a")
 	p.mustHello()
 	v := fleet.Viewer{ID: "7", Client: "anna", Stream: "studio", Address: "192.0.2.1", Health: fleet.HealthGood}
 	p.mustTell([]string{"studio"}, fleet.Event{Kind: fleet.KindJoin, Viewer: &v})
-	eventually(t, "the other house knows the viewer", func() bool { return len(two.fleet.ByClient("anna")) == 1 })
+	worldtest.Eventually(t, "the other house knows the viewer", func() bool { return len(two.fleet.ByClient("anna")) == 1 })
 	if q := two.fleet.View().Pump("a"); !q.Delivers("studio") || q.URL() != "http://127.0.0.1:8086" {
 		t.Errorf("up %v, at %s", q.Up(), q.URL())
 	}
@@ -576,7 +577,7 @@ func TestTwoHousesKnowTheSame(t *testing.T) {
 	w := v
 	w.ID, w.Client = "8", "ben"
 	p.mustTell(nil, fleet.Event{Kind: fleet.KindJoin, Viewer: &w})
-	eventually(t, "the third house has asked", func() bool { return three.fleet.Watching() == 2 })
+	worldtest.Eventually(t, "the third house has asked", func() bool { return three.fleet.Watching() == 2 })
 	// A session is good at every house, and commands find their way.
 	q := two.pump("a")
 	q.session, q.boot, q.number, q.next = p.session, p.boot, p.number, p.next
@@ -593,7 +594,7 @@ func TestTwoHousesKnowTheSame(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	eventually(t, "all know that she left", func() bool {
+	worldtest.Eventually(t, "all know that she left", func() bool {
 		return one.fleet.Watching() == 1 && two.fleet.Watching() == 1 && three.fleet.Watching() == 1
 	})
 }

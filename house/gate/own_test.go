@@ -18,6 +18,7 @@ import (
 	"github.com/stream-pump/stream-pump/house/pki"
 	"github.com/stream-pump/stream-pump/house/roster"
 	"github.com/stream-pump/stream-pump/house/store"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 // inside returns the house's own pump, which comes by the way within the program.
@@ -185,7 +186,7 @@ func TestTheOwnPumpsOfTwoHousesAreTwo(t *testing.T) {
 	houses[0].stream(pulled)
 	houses[0].stream(`{"path": "second", "type": "mmsh_pull", "source_options": {"host": "198.51.100.8", "path": "/live"}}`)
 	for _, w := range houses {
-		eventually(t, "both houses have the streams", func() bool { return len(w.registry.State().Streams) == 2 })
+		worldtest.Eventually(t, "both houses have the streams", func() bool { return len(w.registry.State().Streams) == 2 })
 	}
 	var pumps []*pump
 	var lines []*stream
@@ -205,7 +206,7 @@ func TestTheOwnPumpsOfTwoHousesAreTwo(t *testing.T) {
 		pumps, lines = append(pumps, p), append(lines, l)
 	}
 	for _, w := range houses {
-		eventually(t, "each knows the viewers of both, with the same number at each", func() bool { return w.fleet.Watching() == 2 })
+		worldtest.Eventually(t, "each knows the viewers of both, with the same number at each", func() bool { return w.fleet.Watching() == 2 })
 		for _, p := range pumps {
 			if list := w.fleet.ByClient(p.id + " anna"); len(list) != 1 || list[0].Pump != p.id {
 				t.Errorf("%+v; want one of %s", list, p.id)

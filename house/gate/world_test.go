@@ -28,6 +28,7 @@ import (
 	"github.com/stream-pump/stream-pump/house/registry"
 	"github.com/stream-pump/stream-pump/house/roster"
 	"github.com/stream-pump/stream-pump/house/store"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,7 +41,7 @@ type world struct {
 	fleet    *live.Fleet
 	gate     *Gate
 	server   *httptest.Server
-	log      *logged
+	log      *worldtest.Log
 
 	mu     sync.Mutex
 	now    time.Time           // zero: what time it is
@@ -62,29 +63,11 @@ func (w *world) later(d time.Duration) {
 	w.now = w.now.Add(d)
 }
 
-// logged keeps what was logged.
-type logged struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 func newWorld(t *testing.T) *world { return newHouse(t, "house-1", store.NewMemory(nil)) }
 
 func newHouse(t *testing.T, name string, s *store.Memory) *world {
 	t.Helper()
-	w := &world{t: t, store: s, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), log: &logged{}}
+	w := &world{t: t, store: s, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), log: &worldtest.Log{}}
 	w.open(name)
 	w.server = httptest.NewUnstartedServer(w.gate)
 	w.server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
@@ -378,14 +361,4 @@ func request(t *testing.T) (string, *ecdsa.PrivateKey) {
 		t.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})), key
-}
-
-// eventually waits for something to become true.
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !f(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it does not happen: %s", what)
-		}
-	}
 }

@@ -61,7 +61,7 @@ func TestAHouseThatFallsSilent(t *testing.T) {
 			t.Fatal(id)
 		}
 	}
-	c.add(10 * time.Second)
+	c.Add(10 * time.Second)
 	f.Sweep(true)
 	if f.View().Pump("@other") == nil {
 		t.Error("another house is forgotten while nobody can be heard")

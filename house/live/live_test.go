@@ -5,37 +5,19 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stream-pump/stream-pump/fleet"
 	"github.com/stream-pump/stream-pump/house/roster"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 const boot1, boot2 = "00000000000000b1", "00000000000000b2"
 
-// clock is a time that the test moves.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-func newFleet(t *testing.T, ids ...string) (*Fleet, *clock) {
+func newFleet(t *testing.T, ids ...string) (*Fleet, *worldtest.Clock) {
 	t.Helper()
-	c := &clock{now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	c := worldtest.NewClock(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC))
 	f := New(Options{Now: c.Now, Gone: 50, Recent: 20})
 	r := &roster.Roster{}
 	for _, id := range ids {
@@ -205,12 +187,12 @@ func TestASilentPumpIsDeadAndComesBack(t *testing.T) {
 	if !p.Up() || !p.Delivers("studio") || p.Delivers("other") {
 		t.Fatal("not up, or not live")
 	}
-	c.add(2900 * time.Millisecond)
+	c.Add(2900 * time.Millisecond)
 	f.Sweep(false)
 	if !p.Up() {
 		t.Error("dead before its time")
 	}
-	c.add(200 * time.Millisecond)
+	c.Add(200 * time.Millisecond)
 	f.Sweep(false)
 	if p.Up() || p.Delivers("studio") {
 		t.Error("still up")
@@ -231,7 +213,7 @@ func TestABrokenConnectionShortensTheWait(t *testing.T) {
 	apply(t, f, batch(boot1, 1, 1))
 	f.Hurt("a", time.Second)
 	f.Hurt("nobody", time.Second)
-	c.add(1100 * time.Millisecond)
+	c.Add(1100 * time.Millisecond)
 	f.Sweep(false)
 	if f.View().Pump("a").Up() {
 		t.Error("up a second after its connection broke")
@@ -243,7 +225,7 @@ func TestAPartitionedHouseKeepsWhatOthersTold(t *testing.T) {
 	f, c := newFleet(t, "a", "b")
 	f.Apply(&fleet.Batch{Pump: "a", Boot: boot1, Number: 1, First: 1}, Relayed)
 	f.Apply(&fleet.Batch{Pump: "b", Boot: boot1, Number: 1, First: 1}, Direct)
-	c.add(time.Minute)
+	c.Add(time.Minute)
 	f.Sweep(true)
 	if !f.View().Pump("a").Up() || f.View().Pump("b").Up() {
 		t.Error("it is the own pump that is dead")
@@ -325,7 +307,7 @@ func TestOutsideIDs(t *testing.T) {
 	}
 	v := viewer("1", "anna")
 	v.Health, v.Bytes = fleet.HealthPoor, 1000
-	c.add(time.Second)
+	c.Add(time.Second)
 	apply(t, f, batch(boot1, 2, 3, fleet.Event{Kind: fleet.KindHealth, Viewer: &v}))
 	v.Health = fleet.HealthGone
 	apply(t, f, batch(boot1, 3, 4, fleet.Event{Kind: fleet.KindLeave, Viewer: &v, Reason: "kicked"}))
@@ -388,7 +370,7 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		b := batch(boot1, int64(i+1000), next)
 		b.State = &fleet.State{Viewers: int64(i)}
 		apply(t, f, b)
-		c.add(time.Second)
+		c.Add(time.Second)
 	}
 	if g := f.Gone(1000); len(g) != 50 || g[0].ID != "199" || g[49].ID != "150" {
 		t.Errorf("%d gone", len(g))
@@ -546,17 +528,17 @@ func TestTheViewersOfADeadPumpLeaveAndComeBack(t *testing.T) {
 	apply(t, f, batch(boot1, 1, 1, join("1", "anna"), join("2", "ben")))
 	left := f.Subscribe(100, func(k Kind) bool { return k == ViewerLeft })
 	defer left.Close()
-	c.add(3*time.Second + 1)
+	c.Add(3*time.Second + 1)
 	f.Sweep(false) // dead
-	c.add(29 * time.Second)
+	c.Add(29 * time.Second)
 	f.Sweep(false)
 	if f.Watching() != 2 || len(left.C) != 0 {
 		t.Errorf("half a minute is not over: %d viewers, %d have left", f.Watching(), len(left.C))
 	}
-	c.add(time.Second)
+	c.Add(time.Second)
 	for range 3 {
 		f.Sweep(false)
-		c.add(time.Minute)
+		c.Add(time.Minute)
 	}
 	if all, _ := f.Watchers(nil, 10); f.Watching() != 0 || len(all) != 0 || len(left.C) != 2 {
 		t.Fatalf("%d viewers, %d listed, %d have left", f.Watching(), len(all), len(left.C))
@@ -591,13 +573,13 @@ func TestTheViewersOfADeadPumpLeaveAndComeBack(t *testing.T) {
 func TestAPumpThatIsBackInTimeKeepsItsViewers(t *testing.T) {
 	f, c := newFleet(t, "a")
 	apply(t, f, batch(boot1, 1, 1, join("1", "anna")))
-	c.add(20 * time.Second)
+	c.Add(20 * time.Second)
 	f.Sweep(false)
 	if r := apply(t, f, batch(boot1, 2, 2, join("2", ""))); r.Snapshot || f.Watching() != 2 {
 		t.Errorf("%+v, %d viewers", r, f.Watching())
 	}
 	f.Sweep(false)
-	c.add(20 * time.Second)
+	c.Add(20 * time.Second)
 	f.Sweep(false) // dead anew: the time begins anew
 	if f.Watching() != 2 {
 		t.Errorf("%d viewers", f.Watching())

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -17,35 +16,20 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
-
-type logged struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // besieged is a cluster whose routes' port is attacked.
 type besieged struct {
 	t      *testing.T
 	stores []*natsStore
 	config *tls.Config
-	log    *logged
+	log    *worldtest.Log
 }
 
 func newBesieged(t *testing.T) *besieged {
-	b := &besieged{t: t, config: clusterTLS(t), log: &logged{}}
+	b := &besieged{t: t, config: clusterTLS(t), log: &worldtest.Log{}}
 	for _, s := range openClusterOf(t, 3, b.config, slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))) {
 		b.stores = append(b.stores, s.(*natsStore))
 	}
@@ -75,7 +59,7 @@ func (b *besieged) stands(what string) {
 }
 
 // rogue is a real server of NATS that wants to join.
-func (b *besieged) rogue(c Cluster) (*server.Server, *logged) {
+func (b *besieged) rogue(c Cluster) (*server.Server, *worldtest.Log) {
 	b.t.Helper()
 	o := &server.Options{ServerName: "rogue", NoSigs: true}
 	if err := c.apply(o, "test", "any"); err != nil {
@@ -85,7 +69,7 @@ func (b *besieged) rogue(c Cluster) (*server.Server, *logged) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	l := &logged{}
+	l := &worldtest.Log{}
 	says := newServerLog(slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	s.SetLoggerV2(says, false, false, false)
 	s.Start()

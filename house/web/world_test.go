@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -27,6 +26,7 @@ import (
 	"github.com/stream-pump/stream-pump/fleet"
 	"github.com/stream-pump/stream-pump/house/live"
 	"github.com/stream-pump/stream-pump/house/roster"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -344,7 +344,7 @@ type world struct {
 	desk   *desk
 	server *httptest.Server
 	client *http.Client // with a jar, and anna's session when she has logged in
-	log    *logged
+	log    *worldtest.Log
 	opts   Options
 
 	mu    sync.Mutex
@@ -370,27 +370,10 @@ func (w *world) setUsers(list ...User) {
 	w.users = list
 }
 
-type logged struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // newWorld serves over TLS; change may alter the options before.
 func newWorld(t *testing.T, change func(*Options)) *world {
 	t.Helper()
-	w := &world{t: t, now: time.Now().Truncate(time.Second), users: testUsers, log: &logged{}}
+	w := &world{t: t, now: time.Now().Truncate(time.Second), users: testUsers, log: &worldtest.Log{}}
 	w.fleet = live.New(live.Options{Now: w.clock})
 	w.desk = &desk{
 		fleet: w.fleet, roster: &roster.Roster{}, revisions: map[string]uint64{}, keys: map[string]string{},

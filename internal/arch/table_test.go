@@ -55,6 +55,7 @@ var table = []row{
 	{beside, "internal/paralleltest", ""},
 	{beside, "internal/scripts", ""},
 	{beside, "internal/soak", ""},
+	{beside, "internal/worldtest", ""},
 }
 
 // rowOf finds the row a package belongs to by the longest name that is the package or a folder above it.

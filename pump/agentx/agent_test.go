@@ -1,7 +1,6 @@
 package agentx
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"io"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,28 +32,10 @@ func sample() Tree {
 	}
 }
 
-// journal is a log that can be read while it is written.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
-}
-
 // run runs an agent until the end of the test, or until stop is called.
-func run(t testing.TB, m *master, change func(*Options)) (log *journal, stop func()) {
+func run(t testing.TB, m *master, change func(*Options)) (log *worldtest.Log, stop func()) {
 	t.Helper()
-	log = &journal{}
+	log = &worldtest.Log{}
 	o := Options{
 		Network: "unix", Address: m.ln.Addr().String(), Subtree: base, Description: "test", Tree: sample,
 		Log: slog.New(slog.NewTextHandler(log, nil)), WaitMin: time.Millisecond, WaitMax: 10 * time.Millisecond,

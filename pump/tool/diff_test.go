@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stream-pump/stream-pump/config"
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/pump"
 )
 
@@ -142,7 +143,7 @@ func watchCard(t *testing.T, p *pump.Pump, path string) {
 	t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	var resp *http.Response
-	eventually(t, path+" can be watched", func() bool {
+	worldtest.Eventually(t, path+" can be watched", func() bool {
 		var err error
 		if resp, err = client.Get("http://" + p.Addr().String() + "/streams/" + path + ".asf"); err != nil {
 			t.Fatal(err)

@@ -98,15 +98,6 @@ func streamOf(t *testing.T, p *pump.Pump) pump.StreamInfo {
 	return all[0]
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
-
 // host answers connections, one after the other, each with the next script, and yields
 // its address.
 func host(t *testing.T, scripts ...func(net.Conn, *bufio.Reader)) string {

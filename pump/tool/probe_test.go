@@ -10,12 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stream-pump/stream-pump/internal/worldtest"
 	"github.com/stream-pump/stream-pump/mmsh"
 )
 
 func TestProbeTestCard(t *testing.T) {
 	p := startPump(t, "[{path: card, type: test_card}]")
-	eventually(t, "live", func() bool { return streamOf(t, p).State == "live" })
+	worldtest.Eventually(t, "live", func() bool { return streamOf(t, p).State == "live" })
 	for _, scheme := range []string{"mmsh", "mms", "http"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
@@ -126,7 +127,7 @@ func TestProbeCounts(t *testing.T) {
 // Playlists and redirects lead to the stream.
 func TestProbeFollows(t *testing.T) {
 	p := startPump(t, "[{path: card, type: test_card}]")
-	eventually(t, "live", func() bool { return streamOf(t, p).State == "live" })
+	worldtest.Eventually(t, "live", func() bool { return streamOf(t, p).State == "live" })
 	to := fmt.Sprintf("http://%s/streams/card", p.Addr())
 	for name, answer := range map[string][]byte{
 		"redirect": []byte("HTTP/1.0 302 Found\r\nLocation: " + to + "\r\nContent-Length: 0\r\n\r\n"),
@@ -145,7 +146,7 @@ func TestProbeFollows(t *testing.T) {
 func TestProbeLogsIn(t *testing.T) {
 	p := startPump(t, "[{path: digest, type: test_card, play: {users: [{name: desk, password: change me}]}}, "+
 		"{path: basic, type: test_card, play: {allow_basic: true, users: [{name: desk, password_hash: '$2a$10$pOcY91KYOeyNBONtYOJq/OmPI2kQgfZrGaw06OZ39QGc8BOXIlHei'}]}}]")
-	eventually(t, "live", func() bool {
+	worldtest.Eventually(t, "live", func() bool {
 		all := p.Streams()
 		return all[0].State == "live" && all[1].State == "live"
 	})
