@@ -278,6 +278,7 @@ func TestThePage(t *testing.T) {
 		}
 	})
 	t.Run("the tree", func(t *testing.T) { b.tree(p) })
+	t.Run("trees of any width", func(t *testing.T) { b.trees() })
 	t.Run("search by id, and kick", func(t *testing.T) { b.kick() })
 	t.Run("whom the house serves itself", func(t *testing.T) { b.relayed(p) })
 	t.Run("a drain with the keyboard alone", func(t *testing.T) { b.drain() })
@@ -340,6 +341,37 @@ func (b *browser) tree(p *teller) {
 	b.picture("tree-studio-desktop-light-toronto-down")
 	b.run("the events", script("location.hash = '#/events'"))
 	b.until("it is told", "document.querySelector('.events').textContent.includes('Toronto is down')")
+}
+
+// layouts places trees of many kinds, and returns what lies over another one, or beside the window.
+const layouts = `import('/static/tree.js').then(({layout, column}) => {
+	const size = {width: 204, height: 72, gapX: 20, gapY: 58};
+	const pump = (id, parent) => ({id, parent, wanted: [], delivering: true});
+	const star = (n) => [pump('p0', ''), ...Array.from({length: n}, (_, i) => pump('p' + (i + 1), 'p0'))];
+	const chain = (n) => Array.from({length: n}, (_, i) => pump('p' + i, i ? 'p' + (i - 1) : ''));
+	const wide = (n) => Array.from({length: n}, (_, i) => pump('p' + i, i ? 'p' + Math.floor((i - 1) / 30) : ''));
+	const wrong = [];
+	const look = (what, {nodes, width}, most) => {
+		if (width > most) wrong.push(what + ' is ' + width + ' wide');
+		for (const n of nodes) {
+			if (!(n.x >= 0 && n.x + n.width <= width + 1) || n.width < 150) wrong.push(what + ': ' + n.id + ' is at ' + n.x + ', ' + n.width + ' wide');
+		}
+		const rows = nodes.map((n) => [n.x, n.y, n.x + n.width, n.y + size.height]);
+		if (rows.some((a, i) => rows.some((c, j) => i < j && a[0] < c[2] && c[0] < a[2] && a[1] < c[3] && c[1] < a[3]))) wrong.push(what + ': pumps lie over each other');
+	};
+	for (const n of [1, 7, 39, 50, 150]) look('a star of ' + n, layout(star(n), size, 1216), 1216);
+	for (const list of [star(1), star(50), wide(1000), chain(3), chain(14)]) look('a phone with ' + list.length, column(list, size, 326), 326);
+	look('a chain', layout(chain(14), size, 1216), 1216);
+	window.layouts = wrong.join('; ') || 'as it should be';
+}, (e) => { window.layouts = String(e); })`
+
+// trees looks at pictures of fleets that are not there.
+func (b *browser) trees() {
+	b.run("placing", script(layouts))
+	b.until("they are placed", "window.layouts")
+	if got := b.eval("window.layouts"); got != "as it should be" {
+		b.w.t.Error(got)
+	}
 }
 
 func (b *browser) kick() {

@@ -33,7 +33,7 @@ export function layout(list, size, room) {
   const nodes = hang(list).map((n) => Object.assign(n, {width: size.width}));
   const leavesInAll = nodes.filter((n) => !n.kids.length).length;
   const large = nodes.length > many || leavesInAll * (size.width + size.gapX) > Math.max(room, 4 * (size.width + size.gapX));
-  const inColumn = Math.max(fewest, Math.ceil(leavesInAll * (size.width + indent) / Math.max(room, size.width)));
+  const inColumn = Math.max(fewest, Math.ceil(leavesInAll / Math.max(1, Math.floor(room / (size.width + indent)))));
   const gapY = size.gapY + (large ? 50 : 0);
   let next = 0;
   let bottom = 0;
