@@ -15,7 +15,7 @@ type Bounds struct {
 	ConnectionsPerSecond        int // new ones within any second
 	ConnectionsPerSecondAddress int // and of one address
 
-	Heads           int // connections whose request's head is unfinished: they have just come, or send it
+	Heads           int // connections whose request's head is unfinished: it is awaited, or on its way
 	HeadsPerAddress int
 
 	BurstBandwidth        int64 // bit/s, of all who join together, until they have their first packets

@@ -1,8 +1,7 @@
 package access
 
 // A head is unfinished from the moment that a connection comes until the first request on it
-// is whole, TLS and a PROXY header included, and again from the first byte of each further
-// request. Connections of pumps that have places of their own are not counted: there are few
+// is whole, TLS and a PROXY header included, and again from each answer to the next request. Connections of pumps that have places of their own are not counted: there are few
 // of them anyway.
 
 // Headed tells that a request's head is whole, or that nobody waits for it any more. Further
@@ -28,8 +27,8 @@ func (c *Connection) headed() {
 	}
 }
 
-// Heading tells that another request has begun on a connection whose last one was whole, or
-// returns the *[LimitError] of too many that have. A nil Connection counts nowhere.
+// Heading tells that another request is awaited on a connection whose last one was whole, or
+// returns the *[LimitError] of too many of which one is. A nil Connection counts nowhere.
 func (c *Connection) Heading() error {
 	if c == nil {
 		return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
 	"net/netip"
 	"time"
 
@@ -206,19 +205,6 @@ func (c *conn) headed() {
 	}
 }
 
-// begin notes that a head has begun and is not whole, and tells whether one more may be.
-func (c *conn) begin() bool {
-	if c.heading {
-		return true
-	}
-	if err := c.place.Heading(); err != nil {
-		c.refuse(http.StatusServiceUnavailable, fullText(err))
-		return false
-	}
-	c.heading = true
-	return true
-}
-
 // send writes an answer that fits the socket in all but odd cases; what does not is
 // buffered by gnet, bounded by the answer's size.
 func (c *conn) send(b []byte) bool {
@@ -240,7 +226,9 @@ func (c *conn) give(a answer) {
 	if !c.send(a.head) {
 		return
 	}
-	if a.keep && c.gc.OutboundBuffered() == 0 { // else it asks and does not read: no more answers
+	// Who asks and does not read gets no more answers, and who may not wait has to come anew.
+	if a.keep && c.gc.OutboundBuffered() == 0 && c.place.Heading() == nil {
+		c.heading = true
 		c.await(readingHead, c.srv.settings.Load().SessionTimeout)
 		return
 	}

@@ -67,9 +67,6 @@ func (d *door) next(wait time.Duration) answer {
 	if d.awaken() != nil {
 		return answer{}
 	}
-	if err := d.place.Heading(); err != nil {
-		return d.srv.refuse(http.StatusServiceUnavailable, fullText(err), false)
-	}
 	head, err := d.peekHead()
 	d.place.Headed()
 	switch {
@@ -151,7 +148,7 @@ func (d *door) give(a answer) bool {
 	}
 	_ = d.conn.SetWriteDeadline(time.Now().Add(d.srv.settings.Load().StallTimeout))
 	_, err := d.conn.Write(a.head)
-	if !a.keep || err != nil {
+	if !a.keep || err != nil || d.place.Heading() != nil {
 		d.hangUp()
 		return false
 	}

@@ -65,7 +65,6 @@ func (c *conn) readHead() bool {
 		c.hangUp(lingerTime) // half-closed: the player falls back to HTTP at once
 		return false
 	} else if maybe {
-		c.begin()
 		return false
 	}
 	if !plausible(buf[0]) {
@@ -78,7 +77,6 @@ func (c *conn) readHead() bool {
 		c.refuseHead(wrongHead(errLine))
 		return false
 	case end == 0 && len(buf) < most:
-		c.begin()
 		return false
 	case end == 0 || end > most:
 		c.refuseHead(largeHead(most))

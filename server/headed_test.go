@@ -36,7 +36,7 @@ func (w *world) heads(what string, connections, heads int) {
 }
 
 // Until its first request is whole a connection counts among the unfinished heads, and again
-// while a further one is under way; not when it watches, pushes, sends a body, or has been
+// from each answer to the next request; not when it watches, pushes, sends a body, or has been
 // answered. Whatever becomes of it, it is counted off once.
 func TestWhoCountsAsAnUnfinishedHead(t *testing.T) {
 	var (
@@ -52,9 +52,9 @@ func TestWhoCountsAsAnUnfinishedHead(t *testing.T) {
 		"who says nothing":                  {"", false, 1},
 		"half a head":                       {"GET /streams/x HTTP/1.0\r\nUser-Agent: ", false, 1},
 		"blank lines before a request":      {"\r\n", false, 1},
-		"a request that is kept":            {kept, true, 0},
+		"who is between two requests":       {kept, true, 1},
 		"the next one, begun":               {kept + "G", true, 1},
-		"the next one, whole":               {kept + kept, true, 0},
+		"the next one, whole":               {kept + play(newAgent), true, 0},
 		"who watches":                       {play(oldAgent), true, 0},
 		"who watches plain ASF":             {to("/streams/x.asf", get(agent(webAgent))), true, 0},
 		"who gets a page":                   {get(agent("Mozilla/5.0")), true, 0},
@@ -133,10 +133,10 @@ func TestUnfinishedHeadsWhoseTermIsOver(t *testing.T) {
 	half, silent, kept := w.dial(), w.dial(), w.dial()
 	half.write("GET / HT")
 	kept.ask(ask("OPTIONS * HTTP/1.1"))
-	w.heads("two count, and not who is between two requests", 3, 2)
+	w.heads("all of them count", 3, 3)
 	w.srv.Shut()
 	kept.write("GET / HT")
-	w.heads("those who are there count when nobody is accepted any more", 3, 3)
+	w.heads("they do when nobody is accepted any more", 3, 3)
 	w.elapse(never)
 	for _, c := range []*client{half, kept} {
 		if r := c.reply(); r.status != 408 {
@@ -147,36 +147,42 @@ func TestUnfinishedHeadsWhoseTermIsOver(t *testing.T) {
 	silent.gone()
 }
 
-// An address that has as many as it may is told so, at both doors and on connections that are
-// kept; others are served, and it too is once one of its heads is whole.
+// An address that has as many as it may is told so, at both doors; others are served, and it too
+// is once one of its heads is whole. Who has got an answer and may not wait for another request
+// has to come anew.
 func TestUnfinishedHeadsOfAnAddress(t *testing.T) {
-	w := newWorld(t, plan{bounds: access.Bounds{HeadsPerAddress: 2}})
-	e := w.onAir()
-	e.send(1)
-	kept := w.dial()
-	kept.ask(ask("OPTIONS * HTTP/1.1"))
-	first, second := w.dial(), w.dial()
-	first.write("GET /str")
-	w.heads("both count", 3, 2)
-	full := func(what string, r reply) {
-		t.Helper()
-		if r.status != 503 || !strings.Contains(string(r.body), "unfinished_heads_per_address") {
-			t.Errorf("%s: %d %q, want 503 and the name of the limit", what, r.status, r.body)
-		}
-	}
-	full("a third", w.dial().reply())
-	full("the next request of one that is kept", kept.ask("GET /str"))
-	w.serveTLS()
-	conn, err := net.Dial("tcp", w.tlsA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	full("behind TLS", newClient(t, conn).reply())
-	w.dialFrom("127.0.0.9").watch(e, play(oldAgent))
-	second.watch(e, play(oldAgent)) // its head is whole
-	w.watch(e, play(newAgent))
-	if got := w.limits.Refused(access.LimitAddressHeads); got != 3 {
-		t.Errorf("%d refusals are counted, want 3", got)
+	for door, dial := range ways {
+		t.Run(door, func(t *testing.T) {
+			bounds := access.Bounds{HeadsPerAddress: 2}
+			w := newWorld(t, plan{bounds: bounds})
+			w.serveTLS()
+			e := w.onAir()
+			e.send(1)
+			options := ask("OPTIONS * HTTP/1.1")
+			kept, silent := dial(w, 0), w.dial()
+			kept.ask(options)
+			kept.ask(options)
+			w.heads("both count", 2, 2)
+			conn, err := dialBuffer(map[string]string{"plain": w.addr, "TLS": w.tlsA}[door], 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := newClient(t, conn).reply(); r.status != 503 || !strings.Contains(string(r.body), "unfinished_heads_per_address") {
+				t.Errorf("%d %q, want 503 and the name of the limit", r.status, r.body)
+			}
+			if got := w.limits.Refused(access.LimitAddressHeads); got != 1 {
+				t.Errorf("%d refusals are counted, want 1", got)
+			}
+			w.dialFrom("127.0.0.9").watch(e, play(oldAgent))
+			bounds.HeadsPerAddress = 1
+			w.limits.SetBounds(bounds)
+			if r := kept.ask(options); r.status != 200 {
+				t.Errorf("who is there is answered %d", r.status)
+			}
+			kept.ended()
+			silent.watch(e, play(oldAgent)) // its head is whole
+			dial(w, 0).watch(e, play(newAgent))
+		})
 	}
 }
 
