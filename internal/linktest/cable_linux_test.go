@@ -59,6 +59,8 @@ func missing(t *testing.T, why string) {
 }
 
 func (c *cable) setUp() error {
+	laying.Lock()
+	defer laying.Unlock()
 	near, far := string(c.near), string(c.far)
 	steps := [][]string{
 		{"ip", "netns", "add", near},

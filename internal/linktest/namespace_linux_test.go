@@ -116,13 +116,14 @@ func system(args ...string) (string, error) {
 	return string(out), nil
 }
 
-var sweeping sync.Mutex // two would remove the same
+// Cables are laid, and swept away, one at a time: two would remove the same, or both make the place for the names.
+var laying sync.Mutex
 
 // sweep removes the namespaces, and what still runs in them, of test runs that are dead.
 func sweep(t *testing.T) {
 	t.Helper()
-	sweeping.Lock()
-	defer sweeping.Unlock()
+	laying.Lock()
+	defer laying.Unlock()
 	entries, err := os.ReadDir(namespaces)
 	if err != nil {
 		return // nobody has made one yet
