@@ -101,9 +101,15 @@ func (s *natsStore) connect() error {
 				s.log.Warn("the store is not connected", slog.Any("error", explained(s.opts, err)))
 			}
 		}),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { s.away("the store cannot be reached; it is tried again", err) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { s.away(unreachable, err) }),
 		nats.ReconnectHandler(func(*nats.Conn) { s.reconnected() }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.log.Debug("store", slog.Any("error", err)) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if refusal(s.opts, err) != "" {
+				s.away(unreachable, err)
+				return
+			}
+			s.log.Debug("store", slog.Any("error", err))
+		}),
 	}
 	address := ""
 	if s.embedded != nil {
@@ -151,6 +157,8 @@ func (s *natsStore) connect() error {
 
 // servers are those of the configuration, as they are told to people.
 func (s *natsStore) servers() string { return strings.Join(hosts(s.opts.URLs), ", ") }
+
+const unreachable = "the store cannot be reached; it is tried again"
 
 // away tells that servers cannot be reached, now and then while that lasts.
 func (s *natsStore) away(what string, err error) {

@@ -38,7 +38,13 @@ func (s *natsStore) feel() {
 	s.mu.Lock()
 	stream := s.pulse
 	s.mu.Unlock()
-	if stream == nil || !s.nc.IsConnected() {
+	if !s.nc.IsConnected() {
+		if err := s.nc.LastError(); err != nil { // the library tells of some of them only so
+			s.away(unreachable, err)
+		}
+		return
+	}
+	if stream == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, pulseWithin)

@@ -295,8 +295,12 @@ func fleetRoster(more int, keys bool) string {
 	return strings.TrimSuffix(b.String(), ",") + "]"
 }
 
-func newChanger(t *testing.T, houses []*HouseProc) *changer {
+func newChanger(t *testing.T, houses []*HouseProc) *changer { return newChangerFrom(t, houses, 0) }
+
+// newChangerFrom goes on where so many changes were acknowledged.
+func newChangerFrom(t *testing.T, houses []*HouseProc, acked int64) *changer {
 	c := &changer{houses: houses, stop: make(chan struct{})}
+	c.acked.Store(acked)
 	c.done.Go(func() {
 		for i := 0; ; i++ {
 			if n := int(c.acked.Load()) + 1; c.houses[i%len(c.houses)].Import(fleetRoster(n, false)) == nil {
@@ -333,7 +337,8 @@ func (c *changer) more(t *testing.T, n int64, what string) {
 }
 
 // Three houses keep their fleet in a cluster of three real NATS servers. While viewers are sent on, two thousand a second,
-// and the roster changes all the time, a house and the server that leads are killed; then a house is cut off from all servers.
+// and the roster changes all the time, a house and the server that leads are killed; then a house is cut off from all servers. At the
+// end all servers and houses are killed at once, and started again: everything that was acknowledged is there.
 func TestThreeHousesOnNATS(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays real programs; left out with -short")
@@ -438,6 +443,30 @@ func TestThreeHousesOnNATS(t *testing.T) {
 	}
 	viewers.end()
 	viewers.judge(t, "the house is back")
+
+	changes = newChangerFrom(t, houses, acked+1)
+	changes.more(t, 3, "before all of them are killed")
+	for _, n := range nodes {
+		_ = n.proc.cmd.Process.Kill()
+	}
+	for _, h := range houses {
+		h.proc.kill()
+	}
+	for _, n := range nodes {
+		n.proc.kill()
+	}
+	changes.end()
+	acked = changes.acked.Load()
+	for _, n := range nodes {
+		n.Start(t)
+	}
+	for _, h := range houses {
+		h.Start(t)
+	}
+	for _, h := range houses {
+		h.WaitReady(t, 90*time.Second)
+		h.has(t, acked)
+	}
 }
 
 // hold lets what goes on go on: what is asked about is that nothing happens meanwhile.
