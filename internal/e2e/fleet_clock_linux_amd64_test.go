@@ -33,18 +33,6 @@ func (h *HouseProc) up(t *testing.T, id string) {
 	})
 }
 
-// says tells whether a process has said all of it in one line.
-func (p *process) says(words ...string) bool {
-	return len(p.said(func(line string) bool {
-		for _, w := range words {
-			if !strings.Contains(line, w) {
-				return false
-			}
-		}
-		return true
-	})) > 0
-}
-
 // A pump whose clock is an hour off is told so by the house, and tells it itself. It is used like all others: only signed addresses
 // end at its own time. The clock is that of the pump's process, which the test moves.
 func TestAPumpWithAClockAnHourOff(t *testing.T) {

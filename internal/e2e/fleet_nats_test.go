@@ -64,6 +64,18 @@ func (p *process) ends(t *testing.T) string {
 	return p.tail(50)
 }
 
+// says tells whether a process has said all of it in one line.
+func (p *process) says(words ...string) bool {
+	return len(p.said(func(line string) bool {
+		for _, w := range words {
+			if !strings.Contains(line, w) {
+				return false
+			}
+		}
+		return true
+	})) > 0
+}
+
 // What waiting does not mend ends the start of a house: it names what is wrong and what would be right, and never the secret.
 func TestNATSServersThatAHouseCannotStartWith(t *testing.T) {
 	if testing.Short() {
@@ -167,16 +179,7 @@ func TestAHouseWhoseNATSServerChanges(t *testing.T) {
 	}
 	says := func(words ...string) {
 		t.Helper()
-		eventually(t, time.Minute, fmt.Sprintf("the house says %q", words), func() bool {
-			return len(h.proc.said(func(line string) bool {
-				for _, w := range words {
-					if !strings.Contains(line, w) {
-						return false
-					}
-				}
-				return true
-			})) > 0
-		})
+		eventually(t, time.Minute, fmt.Sprintf("the house says %q", words), func() bool { return h.proc.says(words...) })
 	}
 	imports("at first")
 
