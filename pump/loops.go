@@ -14,12 +14,12 @@ import (
 func (p *Pump) exportLoops() {
 	m, loops := p.metrics, p.server.Loops()
 	p.worst = make([]atomic.Int64, len(loops))
-	m.CounterFunc("stream_pump_loops_busy_nanoseconds_total", "Time all event loops spent working: writing to viewers and reading requests.", func() uint64 {
+	m.SecondsFunc("stream_pump_loops_busy_seconds_total", "Time all event loops spent working: writing to viewers and reading requests.", func() time.Duration {
 		var sum int64
 		for _, l := range p.readLoops() {
 			sum += l.Busy
 		}
-		return uint64(sum)
+		return time.Duration(sum)
 	})
 	m.GaugeFunc("stream_pump_loops_worst_pass_seconds", "Longest pass of any event loop over its viewers since the page before.", func() float64 {
 		p.readLoops()
@@ -31,8 +31,8 @@ func (p *Pump) exportLoops() {
 	})
 	for i := range loops {
 		name := telemetry.L("loop", strconv.Itoa(i))
-		m.CounterFunc("stream_pump_loop_busy_nanoseconds_total", "Time one event loop spent working; its growth against the clock is how full the loop is.",
-			func() uint64 { return uint64(p.readLoops()[i].Busy) }, name)
+		m.SecondsFunc("stream_pump_loop_busy_seconds_total", "Time one event loop spent working; its growth against the clock is how full the loop is.",
+			func() time.Duration { return time.Duration(p.readLoops()[i].Busy) }, name)
 		m.GaugeFunc("stream_pump_loop_worst_pass_seconds", "Longest pass of one event loop over its viewers since the page before.", func() float64 {
 			p.readLoops()
 			return time.Duration(p.worst[i].Load()).Seconds()

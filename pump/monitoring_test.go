@@ -218,15 +218,15 @@ func TestEveryEventLoopIsMeasured(t *testing.T) {
 		worst = value(page, `stream_pump_loop_worst_pass_seconds{loop="0"}`)
 		return worst > 0
 	})
-	if first, second := value(page, `stream_pump_loop_busy_nanoseconds_total{loop="0"}`), value(page, `stream_pump_loop_busy_nanoseconds_total{loop="1"}`); first <= 0 || second != 0 {
-		t.Errorf("with one viewer, the loops worked %v and %v ns", first, second)
+	if first, second := value(page, `stream_pump_loop_busy_seconds_total{loop="0"}`), value(page, `stream_pump_loop_busy_seconds_total{loop="1"}`); first <= 0 || second != 0 {
+		t.Errorf("with one viewer, the loops worked %v and %v s", first, second)
 	}
 	if all := value(page, "stream_pump_loops_worst_pass_seconds"); worst > all+0.1 { // written a moment apart
 		t.Errorf("the longest pass is %v of the loop, %v of all", worst, all)
 	}
-	busy := value(page, `stream_pump_loop_busy_nanoseconds_total{loop="0"}`)
+	busy := value(page, `stream_pump_loop_busy_seconds_total{loop="0"}`)
 	w.eventually("it works on", func() bool {
-		return value(string(w.ask("GET", "/metrics").body), `stream_pump_loop_busy_nanoseconds_total{loop="0"}`) > busy
+		return value(string(w.ask("GET", "/metrics").body), `stream_pump_loop_busy_seconds_total{loop="0"}`) > busy
 	})
 }
 

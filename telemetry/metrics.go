@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 )
@@ -33,6 +34,7 @@ type family struct {
 // series is exactly one of its fields.
 type series struct {
 	counter   func() uint64
+	seconds   func() float64 // a counter of time, in place of counter
 	gauge     func() float64
 	histogram *Histogram
 }
@@ -72,6 +74,12 @@ func (m *Metrics) Counter(name, help string, labels ...Label) *Counter {
 // under the registry's lock, and must not register anything.
 func (m *Metrics) CounterFunc(name, help string, f func() uint64, labels ...Label) {
 	m.register(name, help, kindCounter, series{counter: f}, labels)
+}
+
+// SecondsFunc exports the time that f returns, which only grows, as a counter of seconds; for f see
+// [Metrics.CounterFunc]. name ends in _seconds_total.
+func (m *Metrics) SecondsFunc(name, help string, f func() time.Duration, labels ...Label) {
+	m.register(name, help, kindCounter, series{seconds: func() float64 { return f().Seconds() }}, labels)
 }
 
 // Gauge registers a new gauge, or replaces the series of the same name and labels.

@@ -34,6 +34,7 @@ func own(page, prefix string) string {
 func TestExposition(t *testing.T) {
 	m := NewMetrics()
 	m.Counter("a_total", "Counts\nthings \\ them.", L("x", "q\"\\\n\xff")).Add(3)
+	m.SecondsFunc("a_busy_seconds_total", "Works.", func() time.Duration { return 1500 * time.Microsecond })
 	g := m.Gauge("a_gauge", "Goes.", L("x", "1"))
 	g.Set(5)
 	g.Add(-7)
@@ -48,6 +49,9 @@ func TestExposition(t *testing.T) {
 # TYPE a_gauge gauge
 a_gauge{x="0"} 0.5
 a_gauge{x="1"} -2
+# HELP a_busy_seconds_total Works.
+# TYPE a_busy_seconds_total counter
+a_busy_seconds_total 0.0015
 # HELP a_seconds Takes.
 # TYPE a_seconds histogram
 a_seconds_bucket{x="1",le="0.1"} 2

@@ -92,8 +92,16 @@ func (f *family) write(w io.Writer) {
 			s.histogram.write(w, f.name, labels)
 			continue
 		}
-		writeSample(w, f.name, labels, strconv.FormatUint(s.counter(), 10))
+		writeSample(w, f.name, labels, s.count())
 	}
+}
+
+// count returns the value of a counter.
+func (s series) count() string {
+	if s.seconds != nil {
+		return formatFloat(s.seconds())
+	}
+	return strconv.FormatUint(s.counter(), 10)
 }
 
 // write writes h as cumulative buckets, sum and count.
