@@ -164,10 +164,17 @@ func (s *Server) admit(c net.Conn, take taker) {
 		s.turnAway(c, err)
 		return
 	}
-	if err := take(c, remote, place); err != nil {
-		place.Release()
-		s.log.Warn("connection lost", "address", remote.String(), "error", err)
+	err = s.spare.whileThere(func() error { return take(c, remote, place) })
+	if err == nil {
+		return
 	}
+	place.Release()
+	_ = c.Close()
+	if errors.Is(err, errNoFile) {
+		s.spare.restore() // with the descriptor that c had
+		return
+	}
+	s.log.Warn("connection lost", "address", remote.String(), "error", err)
 }
 
 // turnAway tells a client that there are too many. Some get the time to hear it out;
@@ -247,14 +254,40 @@ func addrPort(a net.Addr) netip.AddrPort {
 }
 
 // spare is a descriptor kept in reserve: when files run out it is given up for a
-// moment, so that a waiting client is told no instead of waiting for ever.
+// moment, so that a waiting client is told no instead of waiting for ever. Nobody is let in
+// meanwhile, nor while it is missing: a connection with the spare's descriptor would leave
+// those who come later waiting.
 type spare struct {
-	mu sync.Mutex
-	f  *os.File
+	mu    sync.RWMutex // held by who lets somebody in, alone by who gives it up
+	f     *os.File     // nil: missing, or never to be had
+	short bool         // it is missing because descriptors have run out
 }
 
 func (r *spare) open() {
-	r.f, _ = os.Open(os.DevNull)
+	var err error
+	r.f, err = os.Open(os.DevNull)
+	r.short = errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// whileThere calls f unless the spare is missing, and is not given up before f returns.
+func (r *spare) whileThere(f func() error) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.short {
+		return errNoFile
+	}
+	return f()
+}
+
+var errNoFile = errors.New("no descriptor is left")
+
+// restore takes the spare back if it is missing.
+func (r *spare) restore() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.short {
+		r.open()
+	}
 }
 
 // use closes the spare, turns one client away, and takes the spare back.

@@ -198,6 +198,23 @@ func TestOutOfFiles(t *testing.T) {
 	child.end()
 }
 
+// Nobody is let in with the descriptor of the spare: who comes while it is missing is turned away, and it has his.
+func TestNobodyHasTheSparesDescriptor(t *testing.T) {
+	w, _ := describable(t)
+	w.srv.spare.close()
+	w.srv.spare.mu.Lock()
+	w.srv.spare.short = true // as when it could not be opened again
+	w.srv.spare.mu.Unlock()
+	c, err := dialBuffer(w.addr, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	worldtest.Eventually(t, "he is turned away", func() bool { return turnedAway([]net.Conn{c}) == 1 })
+	worldtest.Eventually(t, "the spare is there", func() bool { return w.srv.spare.whileThere(func() error { return nil }) == nil })
+	w.dial().ask(describe(oldAgent))
+}
+
 // While one acceptor gives up the spare descriptor for a moment, under a deadline, the
 // others must not take the deadline for the end of the listener.
 func TestSpareLeavesOtherAcceptorsAlone(t *testing.T) {
